@@ -1,0 +1,1 @@
+"""Ballast: a REST service that backs resilience programmes for people who answer customers' calls."""

@@ -1,0 +1,267 @@
+"""The kinds of refusal, and how they look on the wire: RFC 9457 problem+json. Only this file knows the latter.
+
+Nothing of the request's content is ever put into an answer: not the value, not the path, not a stack.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+log = logging.getLogger("ballast.errors")
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a request: where (a JSON Pointer, or ``?name`` for a query parameter) and why."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Refusal(Exception):
+    """A request that is answered with a reason instead of a result."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    code: ClassVar[str] = "internal_error"
+    detail: ClassVar[str] = "Something went wrong on our side. Nothing was changed."
+
+    def __init__(
+        self,
+        code: str | None = None,
+        detail: str | None = None,
+        *,
+        faults: Iterable[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code or self.code)
+        self.problem_code = code or self.code
+        self.problem_detail = detail or self.detail
+        self.faults = tuple(faults)
+        self.headers = dict(headers or {})
+
+
+class BadRequest(Refusal):
+    status, code, detail = HTTPStatus.BAD_REQUEST, "not_parseable", "The request could not be parsed."
+
+
+class Unauthenticated(Refusal):
+    status, code = HTTPStatus.UNAUTHORIZED, "unauthenticated"
+    detail = "A valid client key or access token is needed."
+
+    def __init__(self, code: str | None = None, detail: str | None = None) -> None:
+        super().__init__(code, detail, headers={"WWW-Authenticate": 'Bearer realm="ballast"'})
+
+
+class Forbidden(Refusal):
+    status, code, detail = HTTPStatus.FORBIDDEN, "forbidden", "You may not do this."
+
+
+class NotFound(Refusal):
+    status, code = HTTPStatus.NOT_FOUND, "not_found"
+    detail = "There is no such thing, or it is not yours to know of."
+
+
+class NotAcceptable(Refusal):
+    status, code, detail = HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", "This can only be answered as JSON."
+
+
+class Conflict(Refusal):
+    status, code, detail = HTTPStatus.CONFLICT, "conflict", "The request breaks a rule."
+
+
+class PreconditionFailed(Refusal):
+    status, code = HTTPStatus.PRECONDITION_FAILED, "stale_version"
+    detail = "It has changed since you read it. Read it again, then repeat the change."
+
+
+class TooLarge(Refusal):
+    status, code, detail = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The request body is too large."
+
+
+class UnsupportedMediaType(Refusal):
+    status, code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"
+    detail = "Send the body as application/json, in UTF-8, not compressed."
+
+
+class Unprocessable(Refusal):
+    status, code, detail = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "The request is not valid."
+
+
+class PreconditionRequired(Refusal):
+    status, code = HTTPStatus.PRECONDITION_REQUIRED, "if_match_required"
+    detail = "Send the ETag of what you read as If-Match."
+
+
+class TooManyRequests(Refusal):
+    status, code, detail = HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many requests. Wait, then try again."
+
+
+class Busy(Refusal):
+    status, code = HTTPStatus.SERVICE_UNAVAILABLE, "busy"
+    detail = "The service is busy. Nothing was changed. Try again shortly."
+
+    def __init__(self, code: str | None = None, detail: str | None = None) -> None:
+        super().__init__(code, detail, headers={"Retry-After": "1"})
+
+
+def instance_of(scope: Mapping[str, Any]) -> str:
+    """Return where a refusal happened: the route's path with parameter names in place of their values."""
+    parameters: dict[str, str] = scope.get("path_params", {})
+    if "endpoint" not in scope:
+        return "/"
+    names = {str(value): name for name, value in parameters.items()}
+    return "/".join(names.get(part, part) for part in scope["path"].split("/"))
+
+
+def respond(refusal: Refusal, scope: Mapping[str, Any]) -> Response:
+    """Return ``refusal`` as a problem+json answer."""
+    problem: dict[str, Any] = {
+        "type": f"urn:ballast:problem:{refusal.problem_code}",
+        "title": refusal.status.phrase,
+        "status": refusal.status.value,
+        "detail": refusal.problem_detail,
+        "instance": instance_of(scope),
+        "code": refusal.problem_code,
+    }
+    if refusal.faults:
+        problem["errors"] = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in refusal.faults]
+    headers = {"Cache-Control": "no-store", **refusal.headers}
+    return Response(to_json(problem), refusal.status.value, headers, media_type=MEDIA_TYPE)
+
+
+# Messages of these kinds speak of the rule alone; all others may quote the input and are replaced.
+SAFE = re.compile(
+    r"missing|extra_forbidden|(string|bytes|too)_(type|too_short|too_long|short|long)|string_pattern_mismatch"
+    r"|(greater|less)_than(_equal)?|(int|float|bool|list|dict|model|date|datetime|uuid)_type|literal_error|enum"
+    r"|finite_number|timezone_aware|multiple_of|value_error|assertion_error|model_attributes_type"
+)
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def fault_of(error: Mapping[str, Any], *, prefix: str = "") -> Fault:
+    """Return one Pydantic error as a fault that quotes nothing of the input."""
+    kind, location = str(error["type"]), tuple(error["loc"])
+    place, path = (location[0], location[1:]) if location and location[0] in PLACES else ("body", location)
+    names = [str(part) if isinstance(part, int) or NAME.fullmatch(part) else "-" for part in path]
+    if kind.startswith("union_tag"):
+        message = "Must name one of the kinds that are documented."
+    elif SAFE.fullmatch(kind):
+        message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    else:
+        message = "Not a valid value."
+    pointer = prefix + "".join(f"/{name}" for name in names) if place == "body" else PLACES[place] + ".".join(names)
+    return Fault(pointer or "/", kind, message)
+
+
+PLACES = {"body": "", "query": "?", "path": "path:", "header": "header:", "cookie": "cookie:"}
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """Return what an exception means to a caller, or None for a fault of ours."""
+    match error:
+        case Refusal():
+            return error
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException():
+            return _of_status(error)
+        case StaleDataError():
+            return Conflict(
+                "changed_meanwhile", "Someone else changed it at the same time. Read it again, then repeat."
+            )
+        case PoolTimeout():
+            return Busy()
+        case IntegrityError():
+            return _of_constraint(error)
+        case DBAPIError():
+            return _of_database(error)
+        case ConnectionError() | TimeoutError():
+            return Busy()
+    return None
+
+
+def _invalid(error: RequestValidationError) -> Refusal:
+    errors = error.errors()
+    if any(e["loc"] and e["loc"][0] == "path" for e in errors):
+        return NotFound()
+    if any(e["type"] == "json_invalid" for e in errors):
+        return BadRequest()
+    return Unprocessable(faults=[fault_of(e) for e in errors])
+
+
+def _of_status(error: HTTPException) -> Refusal:
+    kinds = {kind.status.value: kind for kind in Refusal.__subclasses__()}
+    kind = kinds.get(error.status_code)
+    if kind in (Unauthenticated, Busy):
+        return kind()
+    if kind is not None:
+        return kind(headers=error.headers)
+    status = HTTPStatus(error.status_code)
+    refusal = Refusal(status.phrase.lower().replace(" ", "_"), f"{status.phrase}.", headers=error.headers)
+    refusal.__dict__["status"] = status
+    return refusal
+
+
+CONSTRAINT = re.compile(r'constraint "(\w+?)(?:_\d{6,})?"')
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Return the SQLSTATE behind a database error, or an empty string."""
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+def constraint_of(error: DBAPIError) -> str:
+    """Return the name of the constraint that an error speaks of (Citus names it in the message alone)."""
+    found = CONSTRAINT.search(str(error.orig))
+    return found.group(1) if found else ""
+
+
+def _of_constraint(error: IntegrityError) -> Refusal | None:
+    name, state = constraint_of(error), sqlstate(error)
+    if state == "23505":
+        field = re.sub(r"^(uq|pk)_|_key$", "", name.replace("organisation_id_", ""))
+        return Conflict("already_exists", f"There is one like it already ({field.replace('_', ' ')}).")
+    if state == "23503":
+        return Conflict("reference_broken", "It refers to something that does not exist, or is still referred to.")
+    if state == "23514":
+        return Conflict("rule_broken", f"It breaks the rule {name}.")
+    return None
+
+
+def _of_database(error: DBAPIError) -> Refusal | None:
+    state = sqlstate(error)
+    if state in ("57014", "55P03", "40001", "40P01") or state.startswith(("08", "53", "57")) or not state:
+        return Busy()
+    if state.startswith("22"):
+        return Unprocessable()
+    return None
+
+
+async def handle(request: Request, error: Exception) -> Response:
+    """Answer any exception; what is a fault of ours is logged by its kind and place, never by its values."""
+    refusal = refusal_of(error)
+    if refusal is None:
+        log.error("unexpected error", extra={"error": type(error).__name__}, exc_info=error)
+        refusal = Refusal()
+    return respond(refusal, request.scope)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem+json answer."""
+    for kind in (Refusal, RequestValidationError, HTTPException, DBAPIError, PoolTimeout, StaleDataError, Exception):
+        app.add_exception_handler(kind, handle)

@@ -1,0 +1,82 @@
+"""Makes the application: lifespan, handlers, routers. Nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app import crypto, openapi
+from app.auth import DevelopmentIssuer
+from app.authenticator import Authenticator
+from app.database import Database
+from app.docs_page import add_docs
+from app.errors import add_handlers
+from app.middleware import Draining, RateLimiter, RequestContext
+from app.routers import ROUTERS
+from app.settings import Settings, get_settings
+from app.wakeup import Wakeup
+
+ALLOWED = ("Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-Id")
+EXPOSED = (
+    "ETag",
+    "Location",
+    "X-Request-Id",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Idempotency-Replayed",
+    "Allow",
+)
+
+
+def create_app(settings: Settings | None = None, database: Database | None = None) -> FastAPI:
+    """Return the application. Without a database it can describe itself, not serve."""
+    settings = settings or get_settings()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.stopped = True
+        if database is not None:
+            await database.close(settings.shutdown_seconds)
+
+    app = FastAPI(
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+        telemetry={"tracing": settings.telemetry, "metrics": settings.telemetry, "logs": False},
+    )
+    app.state.settings, app.state.database, app.state.stopped = settings, database, False
+    app.state.wake = app.state.wakeup = Wakeup()
+    if database is not None:
+        add_secrets(app, settings)
+    app.state.limiter = RateLimiter(settings.rate_limit_per_minute)
+    add_handlers(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=ALLOWED,
+            expose_headers=EXPOSED,
+            max_age=600,
+        )
+    app.add_middleware(Draining)
+    app.add_middleware(RequestContext)
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)  # flat: an included router is matched route by route, twice
+    if settings.docs:
+        add_docs(app)
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def add_secrets(app: FastAPI, settings: Settings) -> None:
+    """Give the application its vault and its issuers. Raise MasterKeyError where production has no key."""
+    app.state.vault = crypto.Vault(crypto.master_keys(settings))
+    development = None if settings.is_production else DevelopmentIssuer.load(settings.data_dir)
+    app.state.authenticator = Authenticator(development)

@@ -1,0 +1,46 @@
+"""The organisation and its settings."""
+
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field
+
+from app.schemas.base import In, Name, Prose, Resource
+
+
+def _known_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("Must be a time zone of the IANA database, such as Europe/London.")
+    return value
+
+
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
+
+
+class OrganisationUpdate(In):
+    """A merge patch of the settings."""
+
+    name: Name = Field(default="")
+    time_zone: TimeZone = Field(default="UTC", description="Where its days and shifts begin and end.")
+    monitoring_purpose: Prose = Field(default="", description="Shown to everyone: what call events are kept for.")
+    minimum_group_size: Annotated[int, Field(strict=True, ge=5, le=1000)] = Field(
+        default=5, description="An aggregate over fewer people is never shown. Not below 5."
+    )
+    team_prompt_signals: Annotated[int, Field(strict=True, ge=2, le=1000)] = Field(
+        default=3, description="After how many signals in a team its programme lead is asked to change the work."
+    )
+    team_prompt_days: Annotated[int, Field(strict=True, ge=1, le=90)] = Field(
+        default=14, description="Within how many days those signals count."
+    )
+
+
+class OrganisationOut(Resource):
+    """The tenant that everything else belongs to."""
+
+    slug: str
+    name: str
+    time_zone: str
+    monitoring_purpose: str
+    minimum_group_size: int
+    team_prompt_signals: int
+    team_prompt_days: int

@@ -1,0 +1,83 @@
+"""What operators see: JSON log lines and Prometheus metrics, without personal data."""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import generate_latest as _generate_latest
+
+from app import clock
+
+REQUESTS = Counter("ballast_requests", "Requests answered.", ("method", "route", "status"))
+SECONDS = Histogram(
+    "ballast_request_seconds",
+    "Time to the first byte of the answer.",
+    ("method", "route"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+POOL_IN_USE = Gauge("ballast_pool_connections_in_use", "Database connections that are in use.")
+POOL_SIZE = Gauge("ballast_pool_connections", "Database connections that the pool may open.")
+INGESTED = Counter("ballast_call_events", "Call events taken in, by what became of them.", ("status",))
+SIGNALS = Counter("ballast_strain_signals", "Strain signals raised or superseded.", ("state",))
+PROMPTS = Counter("ballast_support_prompts", "Support prompts, by the state they moved to.", ("state",))
+DUTY_LAG = Gauge("ballast_worker_lag_seconds", "How late each duty of the worker is.", ("duty",))
+DUTY_RUNS = Counter("ballast_worker_runs", "Runs of each duty of the worker.", ("duty", "result"))
+
+RESERVED = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, and the ``extra`` fields. Messages are static texts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": clock.now().isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        line |= {name: value for name, value in record.__dict__.items() if name not in RESERVED}
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exception"] = _trace(record.exc_info[1])
+        return json.dumps(line, default=str)
+
+
+def _trace(error: BaseException) -> dict[str, Any]:
+    """Return the kind of an error and where it rose, without its message: that may quote what a caller sent."""
+    frames, traceback = [], error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    cause = type(error.__cause__).__name__ if error.__cause__ else None
+    return {"kind": type(error).__name__, "cause": cause, "at": frames[-12:]}
+
+
+def configure_logging(level: str) -> None:
+    """Send every log line of the process to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+    logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("uvicorn.error").setLevel("WARNING")
+    logging.getLogger("alembic").setLevel("WARNING")
+    logging.getLogger("httpx").setLevel("WARNING")
+
+
+def note_organisation(scope: Mapping[str, Any], organisation_id: UUID) -> None:
+    """Remember for the request's log line whose request it was."""
+    context = scope.get("ballast.context")
+    if context is not None:
+        context["organisation_id"] = organisation_id
+
+
+def exposition(registry: CollectorRegistry = REGISTRY) -> bytes:
+    """Return the metrics in Prometheus' text format."""
+    return _generate_latest(registry)
