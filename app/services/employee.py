@@ -1,0 +1,188 @@
+"""Employees: the directory that HR keeps, and what follows when somebody comes, changes, leaves or comes back."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Uuid, bindparam, func, select
+from sqlalchemy.orm import Session
+
+from app import clock, events, queries
+from app.auth import Caller
+from app.errors import Conflict
+from app.models import Employee, ServiceArea, TeamMember
+from app.models.base import folded
+from app.schemas.base import Reason
+from app.schemas.employee import EmployeeCreate, EmployeeUpdate
+from app.services import matching
+
+TABLE = Employee.__table__
+MEMBERS = TeamMember.__table__
+EMPLOYEES = queries.Listing(
+    "employee",
+    sorts={"id": TABLE.c.id, "user_name": TABLE.c.user_name_key, "display_name": TABLE.c.display_name},
+    filters={
+        "active": TABLE.c.active == bindparam("active"),
+        "external_id": TABLE.c.external_id == bindparam("external_id"),
+        "user_name": TABLE.c.user_name_key == bindparam("user_name"),
+        "manager_id": TABLE.c.manager_id == bindparam("manager_id"),
+        "service_area_id": TABLE.c.service_area_id == bindparam("service_area_id"),
+        "team_id": TABLE.c.id.in_(
+            select(MEMBERS.c.employee_id).where(
+                MEMBERS.c.organisation_id == bindparam("organisation_id"), MEMBERS.c.team_id == bindparam("team_id")
+            )
+        ),
+    },
+)
+
+# What a call platform or an identity provider may know a person by: a change can attach call events.
+IDENTITY = frozenset({"external_id", "user_name", "email", "employee_number"})
+# What is unique, or a line to another person: one change at a time in an organisation, or two could close a circle.
+SHARED = frozenset({"external_id", "user_name", "manager_id"})
+KEYS = {"user_name": "user_name_key", "email": "email_key"}
+
+LOCK = select(func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger())))
+ORGANISATION = bindparam("organisation_id", type_=Uuid())
+
+
+def _comes_back() -> Any:
+    """Return whether the line of managers above a person comes back to them. A union ends also in a circle."""
+    line = (
+        select(TABLE.c.manager_id.label("id"))
+        .where(TABLE.c.organisation_id == ORGANISATION, TABLE.c.id == bindparam("person", type_=Uuid()))
+        .cte("line", recursive=True)
+    )
+    above = select(TABLE.c.manager_id).where(TABLE.c.organisation_id == ORGANISATION, TABLE.c.id == line.c.id)
+    line = line.union(above)
+    return select(select(line.c.id).where(line.c.id == bindparam("person", type_=Uuid())).exists())
+
+
+COMES_BACK = _comes_back()
+
+
+def list_(session: Session, caller: Caller, paging: queries.Paging, filters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a page of the employees whom the caller may know of."""
+    if filters.get("user_name") is not None:
+        filters = {**filters, "user_name": folded(filters["user_name"])}
+    return queries.paginate(session, caller, EMPLOYEES, paging, filters)
+
+
+def read(session: Session, caller: Caller, employee_id: UUID) -> Mapping[str, Any]:
+    """Return one person. Raise NotFound for one whom the caller may not know of."""
+    return queries.read(session, caller, "employee", employee_id)
+
+
+def create(session: Session, caller: Caller, data: EmployeeCreate) -> Mapping[str, Any]:
+    """Add a person. Raise Conflict where the user name or the external id is taken."""
+    lock_directory(session, caller)
+    matching.hold(session, caller)
+    employee = Employee(organisation_id=caller.organisation_id, active=True)
+    _apply(session, caller, employee, data.given())
+    session.add(employee)
+    session.flush()
+    events.record(session, caller, "employee.created", employee, subject_id=employee.id)
+    _link_reports(session, caller, employee)
+    matching.attach(session, caller, [employee.id])
+    return read(session, caller, employee.id)
+
+
+def update(session: Session, caller: Caller, employee_id: UUID, data: EmployeeUpdate) -> Mapping[str, Any]:
+    """Change a person. Raise Conflict for a taken name, or a manager who would close a circle."""
+    given = data.given()
+    if given.keys() & SHARED:
+        lock_directory(session, caller)
+    if given.keys() & IDENTITY:
+        matching.hold(session, caller)
+    employee = queries.get_allowed(session, caller, Employee, employee_id, "update")
+    changed = _apply(session, caller, employee, given)
+    if not changed:
+        return read(session, caller, employee.id)
+    session.flush()
+    events.record(session, caller, "employee.updated", employee, subject_id=employee.id, details={"fields": changed})
+    if "external_id" in changed:
+        _link_reports(session, caller, employee)
+    if "manager_id" in changed:
+        _require_no_circle(session, caller, employee)
+    if IDENTITY & set(changed):
+        matching.attach(session, caller, [employee.id])
+    return read(session, caller, employee.id)
+
+
+def deactivate(session: Session, caller: Caller, employee_id: UUID, data: Reason | None) -> Mapping[str, Any]:
+    """End a person's access with their next request. Memberships and history stay. Twice is the same answer."""
+    return _set_active(session, caller, employee_id, "deactivate", data)
+
+
+def reactivate(session: Session, caller: Caller, employee_id: UUID, data: Reason | None) -> Mapping[str, Any]:
+    """Take a person back as they were. Twice is the same answer."""
+    return _set_active(session, caller, employee_id, "reactivate", data)
+
+
+def _set_active(
+    session: Session, caller: Caller, employee_id: UUID, verb: str, data: Reason | None
+) -> Mapping[str, Any]:
+    employee = queries.get_allowed(session, caller, Employee, employee_id, verb)
+    active = verb == "reactivate"
+    if employee.active is not active:
+        employee.active = active
+        employee.deactivated_at = None if active else clock.now()
+        details = {"reason": data.reason} if data is not None and data.reason is not None else None
+        events.record(session, caller, f"employee.{verb}d", employee, subject_id=employee.id, details=details)
+    return read(session, caller, employee_id)
+
+
+def lock_directory(session: Session, caller: Caller) -> None:
+    """Let one transaction at a time change names, keys and managers of an organisation's people, until it ends.
+
+    Take it before any row of an employee is locked.
+    """
+    digest = sha256(b"directory|" + caller.organisation_id.bytes).digest()
+    session.execute(LOCK, {"number": int.from_bytes(digest[:8], signed=True)})
+
+
+def _apply(session: Session, caller: Caller, employee: Employee, given: dict[str, Any]) -> list[str]:
+    """Put the given values into the row and return the names of the fields that changed."""
+    values = dict(given)
+    if given.get("manager_id") is not None:
+        if given["manager_id"] == employee.id:
+            raise Conflict("own_manager", "Nobody manages themself.")
+        queries.get_owned(session, caller, Employee, given["manager_id"], "/manager_id")
+    if "manager_id" in given:
+        values["manager_external_id"] = None
+    if given.get("service_area_id") is not None:
+        queries.get_owned(session, caller, ServiceArea, given["service_area_id"], "/service_area_id")
+    changed = sorted(name for name, value in values.items() if getattr(employee, name) != value)
+    for name in changed:
+        setattr(employee, name, values[name])
+        if name in KEYS:
+            setattr(employee, KEYS[name], None if values[name] is None else folded(values[name]))
+    return changed
+
+
+def _link_reports(session: Session, caller: Caller, manager: Employee) -> None:
+    """Give people who were waiting for this external id their manager. Raise Conflict where that closes a circle."""
+    if manager.external_id is None:
+        return
+    if manager.manager_external_id == manager.external_id:
+        raise Conflict("own_manager", "Nobody manages themself.")
+    waiting = session.scalars(
+        select(Employee)
+        .where(Employee.organisation_id == caller.organisation_id, Employee.manager_external_id == manager.external_id)
+        .order_by(Employee.id)
+        .with_for_update(key_share=True)
+    ).all()
+    for report in waiting:
+        report.manager_id, report.manager_external_id = manager.id, None
+    session.flush()
+    fields = {"fields": ["manager_external_id", "manager_id"]}
+    changes = [events.Change("employee.updated", row.id, row.version, row.id, fields) for row in waiting]
+    events.record_changes(session, caller, "employee", changes)
+    if waiting:
+        _require_no_circle(session, caller, manager)
+
+
+def _require_no_circle(session: Session, caller: Caller, employee: Employee) -> None:
+    values = {"organisation_id": caller.organisation_id, "person": employee.id}
+    if session.execute(COMES_BACK, values).scalar_one():
+        raise Conflict("manager_cycle", "The line of managers would come back to the person.")
