@@ -67,17 +67,20 @@ class OutcomeMapping(Owned, Versioned, Base):
     outcomes: Mapped[list[str]]
 
 
-class UnmappedCode(Base):
+class UnmappedCode(Owned, Base):
     """How often a source sent a code that has no mapping yet."""
 
     __tablename__ = "unmapped_code"
-    __table_args__ = (belongs_to("source", "source_id", ondelete="CASCADE"), one_of("kind", CodeKind))
+    __table_args__ = (
+        belongs_to("source", "source_id", ondelete="CASCADE"),
+        UniqueConstraint("organisation_id", "source_id", "kind", "code_key"),
+        one_of("kind", CodeKind),
+    )
 
-    organisation_id: Mapped[UUID] = mapped_column(primary_key=True)
-    source_id: Mapped[UUID] = mapped_column(primary_key=True)
-    kind: Mapped[CodeKind] = mapped_column(Text, primary_key=True)
-    code_key: Mapped[str] = mapped_column(primary_key=True)
+    source_id: Mapped[UUID]
+    kind: Mapped[CodeKind] = mapped_column(Text)
     code: Mapped[str]
+    code_key: Mapped[str]
     count: Mapped[int] = mapped_column(BigInteger)
     last_seen_at: Mapped[datetime]
 
@@ -92,6 +95,14 @@ class CallEvent(Owned, Versioned, Base):
         UniqueConstraint("organisation_id", "source_id", "contact_id", "agent_key"),
         Index("ix_call_event_employee", "organisation_id", "employee_id", "ended_at"),
         Index("ix_call_event_unmatched", "organisation_id", "agent_key", postgresql_where=text("employee_id IS NULL")),
+        Index(
+            "ix_call_event_disposition",
+            "organisation_id",
+            "source_id",
+            "disposition_key",
+            postgresql_where=text("disposition_key IS NOT NULL"),
+        ),
+        Index("ix_call_event_marked", "organisation_id", "source_id", postgresql_where=text("markers <> '[]'::jsonb")),
         CheckConstraint("voided_at IS NOT NULL OR void_reason IS NULL", name="void_reason"),
     )
 
@@ -119,9 +130,10 @@ class CallEvent(Owned, Versioned, Base):
     result: Mapped[str | None]
     ended_by: Mapped[str | None]
     disposition_code: Mapped[str | None]
+    disposition_key: Mapped[str | None]
     disposition_label: Mapped[str | None]
     disposition_scheme: Mapped[str | None]
-    markers: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=text("'[]'"))
+    markers: Mapped[list[dict[str, Any]] | None]
     sentiment: Mapped[dict[str, Any] | None]
     outcomes: Mapped[list[str]] = mapped_column(default=list, server_default=text("'{}'"))
     as_of: Mapped[datetime]
@@ -151,6 +163,7 @@ class RefusedCallEvent(Owned, Dated, Base):
     __table_args__ = (
         belongs_to("client", "client_id"),
         Index("ix_refused_call_event_created_at", "organisation_id", "created_at"),
+        Index("ix_refused_call_event_event", "organisation_id", "source_id", "event_id"),
     )
 
     client_id: Mapped[UUID | None]
