@@ -21,12 +21,24 @@ class PromptKind(StrEnum):
     team_review = "team_review"
 
 
+class Basis(StrEnum):
+    """What kind of ground a rule's values stand on."""
+
+    judgement = "judgement"
+    evidence = "evidence"
+    guidance = "guidance"
+
+
 class SignalState(StrEnum):
+    """Whether a signal still follows from what happened."""
+
     raised = "raised"
     superseded = "superseded"
 
 
 class PromptState(StrEnum):
+    """What became of an offer."""
+
     offered = "offered"
     accepted = "accepted"
     done = "done"
@@ -36,12 +48,16 @@ class PromptState(StrEnum):
 
 
 class StrainRule(Owned, Versioned, Base):
-    """When exposure is too much, and what is offered then. Every default is a labelled starting point."""
+    """When exposure is too much, and what is offered then. Every default is a labelled starting point.
+
+    A deleted rule is retired: gone from every answer, and still the ground of the signals that it raised.
+    """
 
     __tablename__ = "strain_rule"
     __table_args__ = (
         UniqueConstraint("organisation_id", "name_key"),
         one_of("prompt_kind", PromptKind),
+        one_of("basis_label", Basis),
         CheckConstraint("hard_severity BETWEEN 1 AND 10", name="hard_severity"),
         CheckConstraint("cooldown_seconds >= 0", name="cooldown"),
         CheckConstraint("prompt_expires_seconds > 0", name="prompt_expiry"),
@@ -52,6 +68,7 @@ class StrainRule(Owned, Versioned, Base):
     name_key: Mapped[str]
     description: Mapped[str]
     basis: Mapped[str]
+    basis_label: Mapped[Basis] = mapped_column(Text, default=Basis.judgement, server_default=text("'judgement'"))
     enabled: Mapped[bool] = mapped_column(default=True)
     condition: Mapped[dict[str, Any]]
     severity: Mapped[dict[str, Any]]
@@ -62,6 +79,7 @@ class StrainRule(Owned, Versioned, Base):
     prompt_minutes: Mapped[int | None]
     prompt_expires_seconds: Mapped[int]
     prompt_pillar: Mapped[str | None]
+    retired_at: Mapped[datetime | None]
 
 
 class StrainSignal(Owned, Versioned, Base):
@@ -76,8 +94,8 @@ class StrainSignal(Owned, Versioned, Base):
             "uq_strain_signal_live",
             "organisation_id",
             "employee_id",
-            "rule_id",
             "triggered_at",
+            "rule_id",
             unique=True,
             postgresql_where=text("state = 'raised'"),
         ),
@@ -114,6 +132,8 @@ class SupportPrompt(Owned, Versioned, Base):
         one_of("state", PromptState),
         CheckConstraint("(employee_id IS NULL) <> (team_id IS NULL)", name="addressee"),
         Index("ix_support_prompt_employee", "organisation_id", "employee_id", "offered_at"),
+        Index("ix_support_prompt_signal", "organisation_id", "signal_id"),
+        Index("ix_support_prompt_open", "organisation_id", "employee_id", postgresql_where=text("state = 'offered'")),
         Index(
             "ix_support_prompt_expiry",
             "organisation_id",
