@@ -1,0 +1,492 @@
+"""`ballast serve` as a process: it starts by itself, says how to call it, and stops so that nothing is lost."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psutil
+import pytest
+
+from app import embedded, server, telemetry
+from app.launch import StartError
+from app.migrate import DatabaseError
+from app.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+WINDOWS = sys.platform == "win32"
+pytestmark = [
+    pytest.mark.skipif(WINDOWS, reason="the embedded PostgreSQL needs Linux or macOS"),
+    pytest.mark.slow,
+]
+
+SECOND_START_SECONDS = 5
+
+
+class Service:
+    """A running `ballast serve`: what it has said, and where it answers."""
+
+    answers: tuple[httpx.Response, ...] = ()
+    status: int | None = None
+
+    def __init__(self, data_dir: Path, *options: str, **environment: str) -> None:
+        self.data_dir, self.errors = data_dir, data_dir.parent / "stderr"
+        self.started = time.monotonic()
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                command("serve", "--port", "0", *options),
+                env=surroundings(data_dir, **environment),
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        with patience(self.process):
+            self.said = "".join(self._welcome())
+        found = re.search(r"http://127\.0\.0\.1:\d+", self.said)
+        assert found, self.errors.read_text()
+        self.url = found.group()
+        self.seconds = time.monotonic() - self.started
+        spent = psutil.Process(self.process.pid).cpu_times()
+        self.cpu_seconds = spent.user + spent.system + spent.children_user + spent.children_system
+
+    def _welcome(self) -> Iterator[str]:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            yield line
+            if line.startswith("Stop it"):
+                return
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        """The lines of standard error: every one of them is JSON."""
+        return [json.loads(line) for line in self.errors.read_text().splitlines()]
+
+    def requests(self) -> list[tuple[str, httpx.Request]]:
+        """The commands to paste, as requests, each with the comment above it."""
+        lines = self.said.splitlines()
+        return [(lines[i - 1], as_request(line)) for i, line in enumerate(lines) if line.startswith("curl ")]
+
+    def key(self, who: str) -> dict[str, str]:
+        """The headers that one kind of caller sends."""
+        (found,) = (request for comment, request in self.requests() if comment.startswith(f"# {who}"))
+        return {"Authorization": found.headers["Authorization"]}
+
+    def get(self, path: str, who: str | None = None) -> httpx.Response:
+        return httpx.get(self.url + path, headers=self.key(who) if who else {}, timeout=20)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        assert self.process.stdout
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.stdout.close()
+
+
+@contextmanager
+def patience(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill a process that keeps a test waiting."""
+    timer = threading.Timer(90, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def is_overloaded() -> bool:
+    """Whether others use this machine so much that a clock on the wall says nothing."""
+    return os.getloadavg()[0] > (os.cpu_count() or 1)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "app.cli", *arguments]
+
+
+def surroundings(data_dir: Path, **settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BALLAST_", "HOST", "PORT"))}
+    return {**kept, "BALLAST_DATA_DIR": str(data_dir), **{f"BALLAST_{name}": value for name, value in settings.items()}}
+
+
+def run(data_dir: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        command(*arguments),
+        check=False,
+        env=surroundings(data_dir, **settings),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def send(request: httpx.Request) -> httpx.Response:
+    with httpx.Client(timeout=20) as client:
+        return client.send(request)
+
+
+def as_request(line: str) -> httpx.Request:
+    words = shlex.split(line)
+    headers = dict(words[i + 1].split(": ", 1) for i, word in enumerate(words) if word == "-H")
+    body = words[words.index("-d") + 1] if "-d" in words else None
+    return httpx.Request("POST" if body else "GET", words[-1], headers=headers, content=body)
+
+
+@contextmanager
+def serving(data_dir: Path, *options: str, **environment: str) -> Iterator[Service]:
+    service = Service(data_dir, *options, **environment)
+    try:
+        yield service
+    finally:
+        if service.process.poll() is None:
+            service.process.kill()
+            service.wait()
+
+
+def server_of(data_dir: Path) -> psutil.Process | None:
+    """The embedded server that works on a data directory."""
+    try:
+        process = psutil.Process(int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0]))
+        return process if process.status() != psutil.STATUS_ZOMBIE else None
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+
+
+def sql(data_dir: Path, statement: str) -> str:
+    """Run SQL as the superuser of the embedded server, which starts for it where it does not run."""
+    with embedded.start(data_dir, exclusive=False) as found:
+        words = [str(found.bin_path / "psql"), "-h", str(found.socket_dir), "-U", "postgres", "-Atqc", statement]
+        return subprocess.run([*words, "ballast"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@contextmanager
+def locked_organisation(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    """Hold the lock of the organisation's row, so that changing it waits; let go when standard input closes."""
+    with embedded.start(data_dir, exclusive=False) as found:
+        words = [str(found.bin_path / "psql"), "-h", str(found.socket_dir), "-U", "postgres", "-Atq", "ballast"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as holder:
+            assert holder.stdin
+            assert holder.stdout
+            holder.stdin.write("BEGIN; SELECT 'held' FROM organisation FOR UPDATE;\n")
+            holder.stdin.flush()
+            assert holder.stdout.readline() == "held\n"
+            yield holder
+
+
+def change_name(service: Service, name: str) -> httpx.Response:
+    headers = {**service.key("Programme lead"), "If-Match": "*"}
+    return httpx.patch(f"{service.url}/v1/organisation", json={"name": name}, headers=headers, timeout=30)
+
+
+def until_waiting(data_dir: Path) -> None:
+    """Wait until a statement waits for the lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    deadline = time.monotonic() + 5
+    while sql(data_dir, waiting) == "0":
+        assert time.monotonic() < deadline
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    """Return the one sentence with which a command was refused."""
+    assert result.returncode == 1
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("{")]
+    (sentence,) = lines
+    assert sentence.startswith("ballast: ")
+    assert "Traceback" not in result.stderr
+    return sentence.removeprefix("ballast: ")
+
+
+@pytest.fixture(scope="module")
+def first() -> Iterator[Service]:
+    """The first start on an empty data directory, in a path with a space, stopped again."""
+    # Not under pytest's folder: as root, another run of pytest would close it to the server's account.
+    with TemporaryDirectory(prefix="ballast in a path ") as folder, serving(Path(folder, ".data")) as service:
+        service.answers = tuple(send(request) for _, request in service.requests())
+        assert change_name(service, "Before the stop").status_code == 200
+        service.status = service.stop()
+        yield service
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For services that are refused in this process: they must not take over its logging."""
+    monkeypatch.setattr(telemetry, "configure_logging", lambda _: None)
+
+
+@pytest.fixture
+def data_dir(first: Service) -> Path:
+    return first.data_dir
+
+
+class TestStart:
+    def test_says_what_it_did(self, first: Service) -> None:
+        assert "migrated to" in first.said
+        assert 'organisation "harbour" created' in first.said
+        assert str(first.data_dir) in first.said
+        for path in ("/docs", "/openapi.json", "/healthz", "/readyz", "/metrics"):
+            assert f"{first.url}{path}" in first.said
+
+    def test_commands_to_paste_work_for_each_kind_of_caller(self, first: Service) -> None:
+        answers = first.answers
+        callers = [comment for comment, _ in first.requests()]
+        assert [re.sub(r"# |[:(].*", "", comment).strip() for comment in callers] == [
+            "HR system",
+            "Contact-centre tool",
+            "Employee",
+            "Team lead",
+            "Programme lead",
+        ]
+        assert all(answer.is_success for answer in answers), [answer.text for answer in answers]
+
+    def test_second_start_is_quick_and_finds_everything(self, first: Service, data_dir: Path) -> None:
+        with serving(data_dir) as service:
+            assert service.cpu_seconds < SECOND_START_SECONDS
+            assert service.seconds < SECOND_START_SECONDS or is_overloaded()
+            assert "created" not in service.said
+            assert service.key("HR system") == first.key("HR system")
+            assert service.key("Employee") != first.key("Employee")
+            assert service.get("/v1/organisation", "Employee").json()["name"] == "Before the stop"
+            metrics = re.search(r"metrics +(curl .*)", service.said)
+            assert metrics
+            assert send(as_request(metrics.group(1))).status_code == 200
+            assert service.stop(signal.SIGINT) == 0
+            assert server_of(data_dir) is None
+
+    def test_keys_are_kept_where_only_their_owner_reads_them(self, data_dir: Path) -> None:
+        for name in ("demo.json", "metrics.key", "master.key", "development-issuer.pem"):
+            assert (data_dir / name).stat().st_mode & 0o077 == 0
+
+    def test_log_is_json_and_holds_nothing_personal(self, first: Service, data_dir: Path) -> None:
+        with serving(data_dir, LOG_LEVEL="debug", PUBLIK_URL="canary-url") as service:
+            headers = {
+                **service.key("HR system"),
+                "Idempotency-Key": "canary-idempotency",
+                "User-Agent": "canary-agent",
+            }
+            bodies = []
+            for body in ({"user_name": "canary-name"}, {"user_name": "c", "email": "canary@example", "x": "canary"}):
+                answer = httpx.post(f"{service.url}/v1/employees?canary=canary-query", json=body, headers=headers)
+                bodies.append(answer.text)
+            bodies.append(httpx.get(f"{service.url}/v1/canary-path/canary").text)
+            bodies.append(httpx.get(f"{service.url}/v1/me", headers={"Authorization": "Bearer canary.x.y"}).text)
+            assert service.stop() == 0
+            written = service.errors.read_text()
+        assert "canary" not in written + "".join(bodies)
+        assert not [
+            key for _, request in service.requests() if (key := request.headers["Authorization"][7:]) in written
+        ]
+        assert {"at", "level", "logger", "event"} <= service.logs[0].keys()
+        assert [line["variable"] for line in service.logs if line["event"] == "not a setting"] == ["BALLAST_PUBLIK_URL"]
+        assert {line.get("status") for line in service.logs} >= {401, 404, 422}
+        assert any("organisation_id" in line and "request_id" in line for line in service.logs)
+
+
+def until_refused(service: Service) -> None:
+    """Wait until the service takes no new connections."""
+    for _ in range(200):
+        try:
+            service.get("/healthz")
+        except httpx.ConnectError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("it still takes connections")
+
+
+class TestStop:
+    def test_first_stop_was_clean(self, first: Service, data_dir: Path) -> None:
+        assert first.status == 0
+        assert first.logs[-1]["event"] == "stopped"
+        assert server_of(data_dir) is None
+
+    def test_requests_under_way_end_and_load_balancers_are_told(self, data_dir: Path) -> None:
+        patient = {"DRAIN_SECONDS": "2", "LOCK_TIMEOUT_SECONDS": "60", "STATEMENT_TIMEOUT_SECONDS": "60"}
+        with serving(data_dir, **patient) as service, ThreadPoolExecutor() as threads:
+            with locked_organisation(data_dir):
+                answer: Future[httpx.Response] = threads.submit(change_name, service, "Changed while stopping")
+                until_waiting(data_dir)
+                service.process.send_signal(signal.SIGTERM)
+                time.sleep(0.2)
+                assert service.get("/readyz").json()["code"] == "stopping"
+                assert service.get("/healthz").status_code == 200
+                assert service.get("/v1/organisation", "Employee").status_code == 200
+                until_refused(service)
+            assert answer.result().status_code == 200
+            assert service.wait() == 0
+        assert server_of(data_dir) is None
+        assert sql(data_dir, "SELECT name FROM organisation") == "Changed while stopping"
+
+    def test_second_ctrl_c_stops_at_once_and_leaves_nothing_running(self, data_dir: Path) -> None:
+        patient = {"LOCK_TIMEOUT_SECONDS": "60", "STATEMENT_TIMEOUT_SECONDS": "60"}
+        with (
+            serving(data_dir, **patient) as service,
+            ThreadPoolExecutor() as threads,
+            locked_organisation(data_dir),
+        ):
+            answer = threads.submit(change_name, service, "Never")
+            until_waiting(data_dir)
+            service.process.send_signal(signal.SIGINT)
+            time.sleep(0.4)
+            assert service.process.poll() is None
+            started = time.monotonic()
+            assert service.stop(signal.SIGINT) == 0
+            assert time.monotonic() - started < 10
+            with pytest.raises(httpx.TransportError):
+                answer.result()
+            # Whoever holds the lock keeps the server up, so that one can look at what runs in it.
+            assert sql(data_dir, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ballast'") == "0"
+        assert server_of(data_dir) is None
+        assert sql(data_dir, "SELECT name FROM organisation") != "Never"
+
+    def test_while_it_still_starts(self, data_dir: Path) -> None:
+        with subprocess.Popen(command("serve", "--port", "0"), env=surroundings(data_dir), cwd=ROOT) as process:
+            deadline = time.monotonic() + 10
+            while server_of(data_dir) is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.terminate()
+            assert process.wait(20) == 0
+        assert server_of(data_dir) is None
+
+
+@pytest.fixture(scope="class")
+def service(first: Service) -> Iterator[Service]:
+    """A service for a class of tests."""
+    with serving(first.data_dir) as service:
+        yield service
+        assert service.stop() == 0
+
+
+class TestBeside:
+    """While one service runs on a data directory."""
+
+    def test_second_service_is_refused(self, service: Service) -> None:
+        sentence = refused(run(service.data_dir, "serve", "--port", "0"))
+        assert sentence.startswith(
+            f"Another ballast (process {service.process.pid}) already runs on the data directory"
+        )
+
+    def test_taken_port_is_found_out_before_anything_else(self, service: Service, quiet: None) -> None:
+        port = int(service.url.rpartition(":")[2])
+        elsewhere = Settings(data_dir=service.data_dir.parent / "elsewhere")
+        with pytest.raises(StartError, match=f"^Port {port} is taken"):
+            server.serve(elsewhere, "127.0.0.1", port, print)
+        with pytest.raises(StartError, match=f"^Port {port} is taken: choose another with BALLAST_METRICS_PORT.$"):
+            server.serve(elsewhere.model_copy(update={"metrics_port": port}), "127.0.0.1", 0, print)
+        assert not elsewhere.data_dir.exists()
+
+    def test_commands_share_its_database(self, service: Service) -> None:
+        scopes = ("--scope", "organisation:read")
+        made = run(
+            service.data_dir, "client", "create", "--organisation", "harbour", "--name", "Beside", *scopes, "--json"
+        )
+        assert made.returncode == 0, made.stderr
+        key = json.loads(made.stdout)["key"]
+        answer = httpx.get(f"{service.url}/v1/organisation", headers={"Authorization": f"Bearer {key}"})
+        assert answer.status_code == 200
+        assert service.get("/readyz").status_code == 200
+
+    def test_worker_alone_stops_cleanly(self, service: Service) -> None:
+        with subprocess.Popen(
+            command("worker"), env=surroundings(service.data_dir), cwd=ROOT, stderr=subprocess.PIPE, text=True
+        ) as worker:
+            assert worker.stderr
+            assert json.loads(worker.stderr.readline())["event"] == "working"
+            worker.terminate()
+            assert worker.wait(20) == 0
+        assert service.get("/readyz").status_code == 200
+
+
+class TestAlone:
+    def test_commands_start_the_database_and_stop_it(self, data_dir: Path) -> None:
+        made = run(data_dir, "token", "--organisation", "harbour", "--person", "amira", "--json")
+        assert made.returncode == 0, made.stderr
+        assert json.loads(made.stdout).keys() == {"access_token", "expires_in"}
+        assert server_of(data_dir) is None
+
+    def test_database_that_is_ahead(self, data_dir: Path, quiet: None) -> None:
+        level = sql(data_dir, "SELECT version_num FROM alembic_version")
+        sql(data_dir, "UPDATE alembic_version SET version_num = 'later'")
+        try:
+            with pytest.raises(DatabaseError, match=r"^The database is ahead of this code \(revision later\)"):
+                server.serve(Settings(data_dir=data_dir), "127.0.0.1", 0, print)
+        finally:
+            sql(data_dir, f"UPDATE alembic_version SET version_num = '{level}'")
+        assert server_of(data_dir) is None
+
+
+class TestProduction:
+    def test_set_up_as_the_operators_page_says(self) -> None:
+        page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+        roles = page.partition("```sql\n")[2].partition("```")[0]
+        with TemporaryDirectory(prefix="ballast-production-") as folder:
+            with embedded.start(Path(folder, "server"), durable=False) as found:
+                words = [
+                    str(found.bin_path / "psql"),
+                    "-h",
+                    str(found.socket_dir),
+                    "-U",
+                    "postgres",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                ]
+                subprocess.run(words, input=roles, check=True, capture_output=True, text=True)
+                environment = {
+                    "ENVIRONMENT": "production",
+                    "MASTER_KEYS": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+                    "DATABASE_URL": f"postgresql://ballast@/ballast?host={quote(str(found.socket_dir))}",
+                }
+                owner = environment["DATABASE_URL"].replace("ballast@", "ballast_owner@")
+                data_dir = Path(folder, "data")
+                assert "ballast migrate" in refused(
+                    run(data_dir, "client", "list", "--organisation", "x", **environment)
+                )
+                migrated = run(data_dir, "migrate", OWNER_DATABASE_URL=owner, **environment)
+                assert migrated.stdout.startswith("Migrated from nothing to "), migrated.stderr
+
+                with serving(data_dir, **environment) as service:
+                    assert service.get("/readyz").status_code == 200
+                    assert service.get("/metrics").status_code == 404
+                    assert "curl" not in service.said
+                    assert service.stop() == 0
+            assert not data_dir.exists()
+
+
+class TestSeveralProcesses:
+    def test_share_the_socket_and_the_figures_and_stop_together(self, data_dir: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with serving(data_dir, "--workers", "2", METRICS_PORT=str(port)) as service:
+            for _ in range(10):  # each on a connection of its own, so that both processes answer
+                assert service.get("/v1/organisation", "Employee").status_code == 200
+            figures = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            assert service.get("/metrics").status_code == 404
+            assert service.stop() == 0
+        counted = r'ballast_requests_total\{method="GET",route="/v1/organisation",status="200"\} 10\.0'
+        assert re.search(counted, figures)
+        assert "ballast_pool_connections 16.0" in figures
+        assert server_of(data_dir) is None
+        assert not [
+            p for p in psutil.process_iter(["cmdline"]) if f"/{data_dir.parent.name}/" in str(p.info["cmdline"])
+        ]
