@@ -9,6 +9,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "access.md"
 
 RELATIONS = {
     "self": "the person whom the row is about",
+    "self_without_a_lead": "the person whom the row is about, where they have neither a line manager nor a team lead",
     "line_manager": "the manager whom the directory names for that person",
     "team_lead": "who leads a team that the person is in",
     "anyone": "every active person of the organisation",

@@ -24,6 +24,7 @@ from app.models.base import folded
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 KEY = re.compile(r"blst_live_([0-9A-Za-z]{22})_([0-9A-Za-z]{40})([0-9A-Za-z]{6})")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # nobody is called by what PostgreSQL cannot hold
 TOKEN_SECONDS = int(timedelta(hours=12).total_seconds())
 
 FIND_CLIENT = text("SELECT * FROM authenticate_client(:organisation_id, :digest)").bindparams(
@@ -83,6 +84,8 @@ class PersonCredential:
 
     def find(self, session: Session) -> Caller:
         value = folded(self.value) if self.attribute in ("user_name", "email") else self.value
+        if UNSTORABLE.search(value):
+            raise Unauthenticated
         rows = execute(
             session, FIND_PERSON, {"organisation_id": self.organisation_id, "attribute": self.attribute, "value": value}
         ).all()
@@ -160,7 +163,7 @@ class DevelopmentIssuer:
             organisation_id = UUID(issuer.removeprefix(self.PREFIX))
             claims = jwt.decode(token, self.key, algorithms=["ES256"]).claims
             registry(issuer, "ballast").validate(claims)
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):
             raise Unauthenticated from None
         return PersonCredential(organisation_id, "user_name", str(claims["sub"]))
 

@@ -1,11 +1,11 @@
 """Authenticated encryption under the master keys: stored answers, cursors, watermarks."""
 
 import base64
-import binascii
 import hashlib
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -33,8 +33,8 @@ class Vault:
 
     def seal(self, purpose: str, organisation_id: UUID, plain: bytes) -> bytes:
         """Return ``plain`` encrypted for one purpose of one organisation: key id (4), nonce (12), text and tag."""
-        nonce = os.urandom(12)
-        return self._current + nonce + self._cipher(self._current, purpose).encrypt(nonce, plain, organisation_id.bytes)
+        nonce, cipher = os.urandom(12), self._cipher(self._current, purpose)
+        return self._current + nonce + cipher.encrypt(nonce, plain, organisation_id.bytes)
 
     def open(self, purpose: str, organisation_id: UUID, sealed: bytes) -> bytes:
         """Return what was sealed. Raise ValueError for anything that was not, here, for this purpose."""
@@ -44,24 +44,24 @@ class Vault:
             raise ValueError("not sealed here") from error
 
     def seal_text(self, purpose: str, organisation_id: UUID, plain: bytes) -> str:
-        """Like ``seal``, as text that fits into a URL."""
+        """Like ``seal``, as text that fits into a URL. The same never looks the same twice."""
         return base64.urlsafe_b64encode(self.seal(purpose, organisation_id, plain)).rstrip(b"=").decode()
 
     def open_text(self, purpose: str, organisation_id: UUID, sealed: str) -> bytes:
         """Like ``open``, of ``seal_text``'s text."""
         try:
             return self.open(purpose, organisation_id, base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4)))
-        except binascii.Error as error:
+        except ValueError as error:
             raise ValueError("not sealed here") from error
 
     def _cipher(self, key_id: bytes, purpose: str) -> AESGCM:
         cipher = self._ciphers.get((key_id, purpose))
         if cipher is None:
-            derived = HKDF(SHA256(), KEY_BYTES, salt=None, info=f"ballast/{purpose}".encode()).derive(
-                self._keys[key_id]
-            )
-            cipher = self._ciphers[key_id, purpose] = AESGCM(derived)
+            cipher = self._ciphers[key_id, purpose] = AESGCM(self._derived(key_id, purpose))
         return cipher
+
+    def _derived(self, key_id: bytes, purpose: str) -> bytes:
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"ballast/{purpose}".encode()).derive(self._keys[key_id])
 
 
 def master_keys(settings: Settings) -> list[bytes]:
@@ -79,7 +79,7 @@ def master_keys(settings: Settings) -> list[bytes]:
 def _decoded(key: str) -> bytes:
     try:
         decoded = base64.b64decode(key, validate=True)
-    except binascii.Error:
+    except ValueError:
         decoded = b""
     if len(decoded) != KEY_BYTES:
         raise MasterKeyError(
@@ -90,10 +90,12 @@ def _decoded(key: str) -> bytes:
 
 def private_file(path: Path, make: Callable[[], bytes]) -> bytes:
     """Return the content of a file that only its owner can read, making it on first use, safe against a race."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(make())
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError):
+            path.hardlink_to(unfinished)  # whole or not at all, and never over another's
+        unfinished.unlink()
     return path.read_bytes()

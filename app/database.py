@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from app.errors import sqlstate
+from app.errors import OutcomeUnknown, sqlstate
 from app.settings import Settings
 
 P = ParamSpec("P")
@@ -76,10 +76,12 @@ class Database:
                 if not (error.connection_invalidated or sqlstate(error) in RETRIED):
                     raise
             else:
-                connection.commit()
+                _commit(connection)
                 return result
-        with self.engine.sync_engine.begin() as connection:
-            return _work_on(connection, work, *args, **kwargs)
+        with self.engine.sync_engine.connect() as connection:
+            result = _work_on(connection, work, *args, **kwargs)
+            _commit(connection)
+            return result
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
@@ -101,11 +103,21 @@ def _work_on(
     connection: Connection, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
     """Run ``work`` on a session over this connection, whose transaction is ours to end."""
+    connection.begin()  # else the session would begin it at its first statement, and take it back when it closes
     with Session(connection, expire_on_commit=False) as session:
         session.info[CONNECTION] = connection
         result = work(session, *args, **kwargs)
         session.flush()
         return result
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise OutcomeUnknown from error
+        raise
 
 
 def execute(session: Session, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:

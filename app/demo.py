@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from app import clock, demo_calls, demo_people, events
+from app import clock, demo_calls, demo_people, demo_plans, events
 from app.auth import Caller
 from app.demo_days import Days
 from app.demo_people import AREAS, Person
@@ -66,6 +66,8 @@ def create(session: Session) -> Demo:
         _make_teams(session, callers[HR_SYSTEM], people, ids)
         _grant_roles(session, operator, {person.user_name: ids[person.number] for person in people})
     Days(session, callers[CONTACT_CENTRE], people, ids, chance).live()
+    by_name = {person.user_name: ids[person.number] for person in people}
+    demo_plans.make(session, organisation_id, by_name[EMPLOYEE], by_name[PROGRAMME_LEAD])
     return Demo(str(organisation_id), keys)
 
 

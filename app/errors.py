@@ -18,10 +18,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("ballast.errors")
 
 MEDIA_TYPE = "application/problem+json"
+MOST_FAULTS = 100
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,11 @@ class NotFound(Refusal):
     detail = "There is no such thing, or it is not yours to know of."
 
 
+class MethodNotAllowed(Refusal):
+    status, code = HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed"
+    detail = "This path does not know the method; Allow lists those it knows."
+
+
 class NotAcceptable(Refusal):
     status, code, detail = HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", "This can only be answered as JSON."
 
@@ -119,6 +128,14 @@ class Busy(Refusal):
         super().__init__(code, detail, headers={"Retry-After": "1"})
 
 
+class OutcomeUnknown(Busy):
+    code = "outcome_unknown"
+    detail = (
+        "The database was lost while it saved the change, which may have been kept. "
+        "Read it again, or repeat the request with the same Idempotency-Key."
+    )
+
+
 def instance_of(scope: Mapping[str, Any]) -> str:
     """Return where a refusal happened: the route's path with parameter names in place of their values."""
     parameters: dict[str, str] = scope.get("path_params", {})
@@ -151,13 +168,17 @@ SAFE = re.compile(
     r"|finite_number|timezone_aware|multiple_of|value_error|assertion_error|model_attributes_type"
 )
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+# Of a value that may be one of several kinds, Pydantic puts the kind into the place of an error. The body has no such
+# member: a schema adds the kinds of its unions here.
+UNION_KINDS: set[str] = set()
 
 
 def fault_of(error: Mapping[str, Any], *, prefix: str = "") -> Fault:
     """Return one Pydantic error as a fault that quotes nothing of the input."""
     kind, location = str(error["type"]), tuple(error["loc"])
     place, path = (location[0], location[1:]) if location and location[0] in PLACES else ("body", location)
-    names = [str(part) if isinstance(part, int) or NAME.fullmatch(part) else "-" for part in path]
+    members = (part for part in path if part not in UNION_KINDS)
+    names = [str(part) if isinstance(part, int) or NAME.fullmatch(part) else "-" for part in members]
     if kind.startswith("union_tag"):
         message = "Must name one of the kinds that are documented."
     elif SAFE.fullmatch(kind):
@@ -201,7 +222,7 @@ def _invalid(error: RequestValidationError) -> Refusal:
         return NotFound()
     if any(e["type"] == "json_invalid" for e in errors):
         return BadRequest()
-    return Unprocessable(faults=[fault_of(e) for e in errors])
+    return Unprocessable(faults=[fault_of(e) for e in errors[:MOST_FAULTS]])
 
 
 def _of_status(error: HTTPException) -> Refusal:
@@ -245,6 +266,8 @@ def _of_constraint(error: IntegrityError) -> Refusal | None:
 
 def _of_database(error: DBAPIError) -> Refusal | None:
     state = sqlstate(error)
+    if not state and isinstance(getattr(error.orig, "__cause__", None), ValueError):
+        return Unprocessable()  # the driver could not send a value
     if state in ("57014", "55P03", "40001", "40P01") or state.startswith(("08", "53", "57")) or not state:
         return Busy()
     if state.startswith("22"):
@@ -255,13 +278,51 @@ def _of_database(error: DBAPIError) -> Refusal | None:
 async def handle(request: Request, error: Exception) -> Response:
     """Answer any exception; what is a fault of ours is logged by its kind and place, never by its values."""
     refusal = refusal_of(error)
+    if isinstance(error, StaleDataError) and "if-match" in request.headers:
+        refusal = PreconditionFailed()
+    if isinstance(refusal, MethodNotAllowed):
+        refusal.headers["Allow"] = ", ".join(methods_of(request))
     if refusal is None:
         log.error("unexpected error", extra={"error": type(error).__name__}, exc_info=error)
         refusal = Refusal()
     return respond(refusal, request.scope)
 
 
+def methods_of(request: Request) -> list[str]:
+    """Return every method that some route knows for the path of a request (one route alone knows only its own)."""
+    routes: Iterable[BaseRoute] = request.app.routes
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+
+
+class LastResort:
+    """Answers what nothing else answered, inside what surrounds every request: its id, its headers, its log line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise  # an answer that has begun can only be torn off
+            response = await handle(Request(scope), error)
+            await response(scope, receive, send)
+
+
 def add_handlers(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem+json answer."""
-    for kind in (Refusal, RequestValidationError, HTTPException, DBAPIError, PoolTimeout, StaleDataError, Exception):
+    """Make every error of ``app`` a problem+json answer. To be called before other middleware is added."""
+    for kind in (Refusal, RequestValidationError, HTTPException, DBAPIError, PoolTimeout, StaleDataError):
         app.add_exception_handler(kind, handle)
+    app.add_middleware(LastResort)

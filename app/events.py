@@ -1,9 +1,11 @@
 """A change, its audit entry and its outgoing event are one write, by one call, in the caller's transaction."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.auth import Caller
@@ -24,6 +26,13 @@ PUBLISHED = frozenset(
         "strain_rule": "created updated deleted",
         "strain_signal": "raised superseded",
         "support_prompt": "offered accepted done",
+        "development_plan": "proposed created updated accepted declined activated review_started completed abandoned"
+        " archived",
+        "goal": "created assigned updated activated progressed lapsed achieved missed abandoned",
+        "progress_update": "recorded withdrawn",
+        "goal_template": "created updated archived",
+        "review": "created updated shared completed",
+        "review_action": "created made_goal",
     }.items()
     for verb in verbs.split()
 )
@@ -40,7 +49,8 @@ def record(
 ) -> None:
     """Write to the audit that ``caller`` did ``action`` (``employee.updated``) to ``row``, and out where allowed.
 
-    ``details`` holds names of changed fields, states and given reasons, never a content. A private row never leaves.
+    ``details`` holds names of changed fields, states and given reasons, never a content. A private row never leaves,
+    and its entry names nobody.
     """
     record_many(session, caller, action, [row], subject_id=subject_id, details=details)
 
@@ -65,11 +75,8 @@ def record_many(
                 action=action,
                 resource=resource,
                 resource_id=row.id,
-                subject_id=subject_id or getattr(row, "employee_id", None),
-                actor_kind=caller.kind,
-                actor_id=caller.id,
-                request_id=caller.request_id,
                 details=dict(details or {}),
+                **_who(caller, subject_id or getattr(row, "employee_id", None), getattr(row, "private", False)),
             )
         )
         if action in PUBLISHED and not getattr(row, "private", False):
@@ -82,6 +89,61 @@ def record_many(
                     data=_thin(row),
                 )
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change among many of one table that were written by one statement. See ``record`` for ``details``."""
+
+    action: str
+    row_id: UUID
+    version: int
+    subject_id: UUID | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    state: str | None = None
+    private: bool = False
+
+
+def record_changes(session: Session, caller: Caller, resource: str, changes: Sequence[Change]) -> None:
+    """Write changes of rows of one table, each with its own details, in two statements. A private row never leaves."""
+    if not changes:
+        return
+    caller.has_written = True
+    about = {"organisation_id": caller.organisation_id, "resource": resource}
+    session.execute(
+        insert(AuditEntry),
+        [
+            {
+                **about,
+                **_who(caller, change.subject_id, change.private),
+                "action": change.action,
+                "resource_id": change.row_id,
+                "details": dict(change.details),
+            }
+            for change in changes
+        ],
+    )
+    leaving = [
+        {
+            **about,
+            "type": change.action,
+            "resource_id": change.row_id,
+            "data": {"id": str(change.row_id), "version": change.version}
+            | ({"state": change.state} if change.state else {}),
+        }
+        for change in changes
+        if change.action in PUBLISHED and not change.private
+    ]
+    if leaving:
+        session.execute(insert(OutgoingEvent), leaving)
+
+
+def _who(caller: Caller, subject_id: UUID | None, private: bool) -> dict[str, Any]:
+    """Return who did something about whom. Of what is a person's own alone the entry says neither, nor the request."""
+    if private:
+        return {"actor_kind": caller.kind, "actor_id": None, "request_id": None, "subject_id": None}
+    about = {"actor_kind": caller.kind, "actor_id": caller.id, "request_id": caller.request_id}
+    return {**about, "subject_id": subject_id}
 
 
 def _thin(row: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from hashlib import sha256
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -18,7 +19,6 @@ from app.models import IdempotentAnswer
 
 if TYPE_CHECKING:
     from app.call import Call
-    from app.routing import Route
 
 LIFETIME = timedelta(hours=24)
 PURPOSE = "idempotent-answer"
@@ -74,7 +74,7 @@ def begin(session: Session, caller: Caller, call: "Call") -> Attempt | Response 
         return Attempt(vault, caller, key_digest, fingerprint)
     if stored.fingerprint != fingerprint:
         raise Unprocessable("idempotency_key_reused", "This Idempotency-Key came with another request before.")
-    return _replayed(session, caller, call.route, stored, vault)
+    return _replayed(session, caller, call, stored, vault)
 
 
 def _stored(session: Session, caller: Caller, key_digest: bytes) -> IdempotentAnswer | None:
@@ -90,14 +90,20 @@ def _stored(session: Session, caller: Caller, key_digest: bytes) -> IdempotentAn
     return stored
 
 
-def _replayed(session: Session, caller: Caller, route: "Route", stored: IdempotentAnswer, vault: Vault) -> Response:
+def _replayed(session: Session, caller: Caller, call: "Call", stored: IdempotentAnswer, vault: Vault) -> Response:
     body = vault.open(PURPOSE, caller.organisation_id, stored.body)
-    _require_still_visible(session, caller, route, body)
+    _require_still_visible(session, caller, call, stored.status, body)
     return Response(body, stored.status, {**stored.headers, "Idempotency-Replayed": "true"})
 
 
-def _require_still_visible(session: Session, caller: Caller, route: "Route", body: bytes) -> None:
-    resource = route.action[0] if route.action else ""
+def _require_still_visible(session: Session, caller: Caller, call: "Call", status: int, body: bytes) -> None:
+    """Check access again, to what was made, or to what the path names. Raise NotFound where it is no longer theirs."""
+    resource = call.route.action[0] if call.route.action else ""
+    if resource not in access.MODELS:
+        return
     answered = json.loads(body) if body else {}
-    if resource in access.MODELS and isinstance(answered, dict) and "id" in answered:
-        queries.read(session, caller, resource, UUID(answered["id"]))
+    row_id = answered.get("id") if isinstance(answered, dict) else None
+    if row_id is not None and status != HTTPStatus.CREATED and caller.target_id is not None:
+        row_id = caller.target_id  # a verb can answer with another row than the one that it was called on
+    if row_id is not None:
+        queries.read(session, caller, resource, UUID(str(row_id)))

@@ -9,14 +9,19 @@ from starlette.middleware.cors import CORSMiddleware
 from app import crypto, openapi
 from app.auth import DevelopmentIssuer
 from app.authenticator import Authenticator
+from app.background import background
 from app.database import Database
 from app.docs_page import add_docs
 from app.errors import add_handlers
 from app.middleware import Draining, RateLimiter, RequestContext
+from app.oidc import Issuers
+from app.readiness import Readiness
 from app.routers import ROUTERS
 from app.settings import Settings, get_settings
 from app.wakeup import Wakeup
 
+# How long a stop waits for transactions whose callers are gone; those of requests have ended by then.
+PATIENCE_SECONDS = 2.0
 ALLOWED = ("Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-Id")
 EXPOSED = (
     "ETag",
@@ -27,6 +32,7 @@ EXPOSED = (
     "RateLimit-Policy",
     "Idempotency-Replayed",
     "Allow",
+    "WWW-Authenticate",
 )
 
 
@@ -36,10 +42,13 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        app.state.stopped = True
-        if database is not None:
-            await database.close(settings.shutdown_seconds)
+        if database is None:
+            yield
+            return
+        async with background(settings, database, app.state.wakeup):
+            yield
+            app.state.stopped = True
+        await database.close(app.state.patience_seconds)
 
     app = FastAPI(
         lifespan=lifespan,
@@ -48,14 +57,21 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        telemetry={"tracing": settings.telemetry, "metrics": settings.telemetry, "logs": False},
+        telemetry={
+            "tracing": settings.telemetry,
+            "metrics": settings.telemetry,
+            "logs": False,
+            "auto_configure": settings.telemetry,
+        },
     )
     app.state.settings, app.state.database, app.state.stopped = settings, database, False
     app.state.wake = app.state.wakeup = Wakeup()
+    app.state.readiness, app.state.patience_seconds = Readiness(database), PATIENCE_SECONDS
     if database is not None:
         add_secrets(app, settings)
     app.state.limiter = RateLimiter(settings.rate_limit_per_minute)
     add_handlers(app)
+    app.add_middleware(Draining)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -65,7 +81,6 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
             expose_headers=EXPOSED,
             max_age=600,
         )
-    app.add_middleware(Draining)
     app.add_middleware(RequestContext)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat: an included router is matched route by route, twice
@@ -79,4 +94,4 @@ def add_secrets(app: FastAPI, settings: Settings) -> None:
     """Give the application its vault and its issuers. Raise MasterKeyError where production has no key."""
     app.state.vault = crypto.Vault(crypto.master_keys(settings))
     development = None if settings.is_production else DevelopmentIssuer.load(settings.data_dir)
-    app.state.authenticator = Authenticator(development)
+    app.state.authenticator = Authenticator(development, Issuers(settings.oidc_issuers, app.state.database))

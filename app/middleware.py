@@ -11,11 +11,12 @@ from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth import ClientKeyCredential, Credential
-from app.errors import Busy, TooManyRequests, respond
+from app.errors import METHODS, Busy, TooManyRequests, respond
 from app.telemetry import REQUESTS, SECONDS
 
 log = logging.getLogger("ballast.access")
 
+ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -57,22 +58,23 @@ def _given_id(scope: Scope) -> str | None:
 
 def _add_headers(message: Message, scope: Scope, request_id: str) -> None:
     headers: list[tuple[bytes, bytes]] = message["headers"]
-    headers += [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+    given = {name for name, _ in headers}
+    headers.append((b"x-request-id", request_id.encode()))
+    headers += [header for header in ALWAYS if header[0] not in given]
     headers += scope.get("ballast.limits", ())
-    if not any(name == b"cache-control" for name, _ in headers):
-        headers.append((b"cache-control", b"no-store"))
 
 
 def _report(scope: Scope, context: dict[str, Any]) -> None:
     route = getattr(scope.get("route"), "path", None) or "none"
     status, seconds = context.get("status", 499), context.pop("seconds", 0.0)
+    method = scope["method"] if route != "none" and scope["method"] in METHODS else "any"
     if route not in ("/healthz", "/readyz", "/metrics"):
-        requests, durations = _measures(scope["method"] if route != "none" else "any", route, status)
+        requests, durations = _measures(method, route, status)
         requests.inc()
         durations.observe(seconds)
     log.info(
         "request",
-        extra={**context, "method": scope["method"][:16], "route": route, "milliseconds": round(seconds * 1000, 2)},
+        extra={**context, "method": method, "route": route, "milliseconds": round(seconds * 1000, 2)},
     )
 
 
@@ -116,6 +118,6 @@ class RateLimiter:
         if arrival - now > self.WINDOW + 1e-9:
             wait = max(1, int(arrival - now - self.WINDOW) + 1)
             raise TooManyRequests(headers={"Retry-After": str(wait)})
-        if len(self._next) >= self.MOST_CALLERS:
-            self._next = {k: v for k, v in self._next.items() if v > now}
+        if len(self._next) >= self.MOST_CALLERS and key not in self._next:
+            del self._next[next(iter(self._next))]  # made-up keys are as many as a stranger likes
         self._next[key] = arrival

@@ -1,9 +1,12 @@
 """Creates what a database lacks: the roles, the schema, the practice library. Safe to run twice, and twice at once."""
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -13,7 +16,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from alembic import command
 from app.settings import Settings, get_settings
 
 OLDEST = 150000
@@ -55,20 +57,23 @@ def urls_of(settings: Settings) -> Urls | None:
         return None
     application = _asyncpg(settings.database_url.get_secret_value())
     if settings.owner_database_url is not None:
-        return Urls(_asyncpg(settings.owner_database_url.get_secret_value()), application)
+        owner = settings.owner_database_url.get_secret_value()
+        return Urls(_asyncpg(owner, "BALLAST_OWNER_DATABASE_URL"), application)
     return Urls(application, application, None if settings.is_production else APP_ROLE)
 
 
-def _asyncpg(url: str) -> str:
+def _asyncpg(url: str, name: str = "BALLAST_DATABASE_URL") -> str:
+    """Return a URL as the driver wants it: under its name, with libpq's ``sslmode`` under its own."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise DatabaseError(
-            "BALLAST_DATABASE_URL is not a database URL (postgresql://user:password@host/name)."
-        ) from None
+    except (ArgumentError, ValueError):
+        raise DatabaseError(f"{name} is not a database URL (postgresql://user:password@host/name).") from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
-        raise DatabaseError("BALLAST_DATABASE_URL is not a PostgreSQL URL: Ballast runs on PostgreSQL only.")
-    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+        raise DatabaseError(f"{name} is not a PostgreSQL URL: Ballast runs on PostgreSQL only.")
+    query = {"ssl" if key == "sslmode" else key: value for key, value in parsed.query.items()}
+    if unknown := sorted(query.keys() - inspect.signature(asyncpg.connect).parameters.keys()):
+        raise DatabaseError(f"{name} has the parameter {unknown[0]}, which the driver does not know.")
+    return parsed.set(drivername="postgresql+asyncpg", query=query).render_as_string(hide_password=False)
 
 
 def owner_engine(url: str | None = None) -> AsyncEngine:
@@ -115,7 +120,8 @@ def _reason(error: Exception) -> str:
         return "The database of the URL does not exist: create it first (createdb)."
     if state == "42501":
         return (
-            "The owner's role may not do that: BALLAST_OWNER_DATABASE_URL must own the database and may create roles."
+            "The owner's role may not do that: BALLAST_OWNER_DATABASE_URL must own the database, and may create roles"
+            " unless they are there."
         )
     if isinstance(error, OSError) or not state or state.startswith("08"):
         return "The database cannot be reached: is the server up, and is the URL right?"
@@ -172,7 +178,8 @@ def _ensure_role(connection: Connection, login: str | None) -> None:
     """Create the role that holds the application's rights, and make the application's login a member."""
     connection.execute(
         text(
-            f"DO $$ BEGIN CREATE ROLE {APP_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS;"
+            f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN"
+            f" CREATE ROLE {APP_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS; END IF;"
             " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         )
     )

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import cache
+from datetime import date, datetime
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,7 +17,7 @@ from app.auth import Caller
 from app.crypto import Vault
 from app.database import execute
 from app.errors import BadRequest, Conflict, Fault, Forbidden, NotFound, PreconditionFailed, Unprocessable
-from app.models import AuditEntry, FeedCounter
+from app.models import AuditEntry, Employee, FeedCounter
 
 M = TypeVar("M")
 
@@ -40,6 +40,7 @@ def _one(resource: str, kind: str, roles: frozenset[str]) -> Select[Any]:
     mine = access.own_column(resource, kind)
     if mine is not None:
         columns.append(mine)
+    columns += access.may_columns(resource, kind, roles)
     query = select(*columns).where(access._predicate(resource, "read", kind, roles))
     return query.where(table.c.organisation_id == access.ORGANISATION) if "organisation_id" in table.c else query
 
@@ -124,6 +125,30 @@ def get_owned(session: Session, caller: Caller, model: type[M], row_id: UUID, po
     return row
 
 
+def get_subject(
+    session: Session, caller: Caller, resource: str, action: str, employee_id: UUID, pointer: str = "/employee_id"
+) -> Employee:
+    """Return the person whom a new row is to be about.
+
+    Raise Unprocessable, naming where, for one whom the caller may not know of, Forbidden for one for whom they may not.
+    """
+    may = access.predicate_about(caller, resource, action, Employee.__table__.c.id)
+    found = session.execute(
+        select(Employee, may.label("may")).where(
+            Employee.organisation_id == access.ORGANISATION,
+            Employee.id == bindparam("id"),
+            access.predicate(caller, "employee", "read"),
+        ),
+        {**parameters(caller), "id": employee_id},
+    ).one_or_none()
+    if found is None:
+        raise Unprocessable(faults=[Fault(pointer, "unknown_reference", "There is no such row.")])
+    if not found.may:
+        raise Forbidden("not_allowed", "You may know of this person, but not do this for them.")
+    employee: Employee = found[0]
+    return employee
+
+
 @dataclass(frozen=True, eq=False)
 class Listing:
     """What a list can be sorted and filtered by. Sort columns are never null; a filter is one ``where``.
@@ -166,7 +191,7 @@ def paginate(
     rows = execute(session, query, values).all()
     data = [shown(caller, listing.resource, row) for row in rows[: paging.limit]]
     more = len(rows) > paging.limit
-    key = listing.sorts[walk.sort.removeprefix("-")].key
+    key = str(listing.sorts[walk.sort.removeprefix("-")].key)
     return {
         "data": data,
         "next_cursor": walk.next(data[-1][key], data[-1]["id"]) if more else None,
@@ -180,7 +205,7 @@ class _Walk:
 
     vault: Vault
     organisation_id: UUID
-    purpose: str
+    shape: str
     sort: str
     watermark: int
     since: Any = None
@@ -199,8 +224,8 @@ class _Walk:
     def next(self, key: Any, row_id: UUID) -> str:
         kind, value = ("t", key.isoformat()) if isinstance(key, datetime) else ("v", str(key))
         since = self.since.isoformat() if isinstance(self.since, datetime) else self.since
-        state = json.dumps([kind, value, str(row_id), self.watermark, since])
-        return self.vault.seal_text(self.purpose, self.organisation_id, state.encode())
+        state = json.dumps([self.shape, kind, value, str(row_id), self.watermark, since])
+        return self.vault.seal_text("cursor", self.organisation_id, state.encode())
 
     def watermark_text(self) -> str:
         return self.vault.seal_text("watermark", self.organisation_id, str(self.watermark).encode())
@@ -212,9 +237,8 @@ def _walk(session: Session, caller: Caller, listing: Listing, paging: Paging, gi
         allowed = ", ".join(sorted(listing.sorts))
         detail = f"Sort by one of {allowed}; a leading - turns it."
         raise Unprocessable(faults=[Fault("?sort", "unknown_sort", detail)])
-    shape = json.dumps([listing.resource, sort, sorted((k, str(v)) for k, v in given.items())]).encode()
-    purpose = "cursor/" + sha256(shape).hexdigest()[:32]
-    walk = _Walk(paging.vault, caller.organisation_id, purpose, sort, 0)
+    asked = json.dumps([listing.resource, sort, sorted((k, str(v)) for k, v in given.items())]).encode()
+    walk = _Walk(paging.vault, caller.organisation_id, sha256(asked).hexdigest()[:16], sort, 0)
     if paging.cursor is not None:
         return _resumed(walk, paging.cursor, listing)
     since = _since(paging, caller.organisation_id) if listing.syncs else None
@@ -226,15 +250,15 @@ def _walk(session: Session, caller: Caller, listing: Listing, paging: Paging, gi
 
 def _resumed(walk: _Walk, cursor: str, listing: Listing) -> _Walk:
     try:
-        kind, key, row_id, watermark, since = json.loads(
-            walk.vault.open_text(walk.purpose, walk.organisation_id, cursor)
-        )
+        state = json.loads(walk.vault.open_text("cursor", walk.organisation_id, cursor))
     except ValueError:
-        raise BadRequest(
-            "invalid_cursor", "The cursor is not one of this list with these filters and this sort."
-        ) from None
+        state = [None]
+    if state[0] != walk.shape:
+        raise BadRequest("invalid_cursor", "The cursor is not one of this list with these filters and this sort.")
+    _, _, key, row_id, watermark, since = state
     column = listing.sorts[walk.sort.removeprefix("-")]
-    value = datetime.fromisoformat(key) if kind == "t" else column.type.python_type(key)
+    of_text = {datetime: datetime.fromisoformat, date: date.fromisoformat}.get(column.type.python_type)
+    value = of_text(key) if of_text else column.type.python_type(key)
     started = datetime.fromisoformat(since) if isinstance(since, str) else since
     return replace(walk, after=(value, row_id), watermark=watermark, since=started)
 
@@ -258,7 +282,7 @@ def _since(paging: Paging, organisation_id: UUID) -> int | datetime | None:
         ) from None
 
 
-@cache
+@lru_cache(maxsize=1000)
 def _page(
     listing: Listing,
     kind: str,

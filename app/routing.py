@@ -67,9 +67,7 @@ def allows(
     def tie(endpoint: E) -> E:
         if (resource, action) not in POLICY:
             raise LookupError(f"{endpoint.__name__}: the policy has no row for {resource} {action}")
-        endpoint.__dict__.update(
-            action=(resource, action), secret=secret, batch=batch, unversioned=unversioned
-        )
+        endpoint.__dict__.update(action=(resource, action), secret=secret, batch=batch, unversioned=unversioned)
         return endpoint
 
     return tie
@@ -140,7 +138,7 @@ class Route(APIRoute):
         if call.scope["query_string"]:
             self._refuse_unknown_queries(call)
         if self.body_field is not None:
-            await call.load(self._body_limit(call))
+            await call.load(self._body_limit(call), by_item=self.batch)
 
     def _body_limit(self, request: Request) -> int:
         settings = request.app.state.settings
@@ -168,15 +166,15 @@ class Route(APIRoute):
             statuses.discard(422)
         if "{" in self.path:
             statuses.add(404)
-        if self.known_queries & {"cursor", "modified_since"}:
-            statuses |= {400}
+        if "cursor" in self.known_queries:
+            statuses |= {400, 406}
         if self.body_field is not None:
             statuses |= {400, 413, 415, 422}
         if self.rule is not None:
             statuses |= {401, 403}
             if self.verb != "GET":
                 statuses |= {409, 412} if self.target or self.verb == "POST" else {409}
-            statuses |= {428} if self.needs_if_match else set()
+            statuses |= {412, 428} if self.needs_if_match else set()
         self.responses = {**problem_responses(*sorted(statuses)), **self.responses}
         self.openapi_extra = {**self._security(), **(self.openapi_extra or {})}
 

@@ -2,12 +2,13 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Subject = Literal["user_name", "email", "external_id", "employee_number"]
+Algorithm = Literal["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]
 
 
 class OidcIssuer(BaseModel):
@@ -19,16 +20,17 @@ class OidcIssuer(BaseModel):
     issuer: str = Field(description="The exact `iss` of its tokens.")
     audience: str = Field(description="The `aud` that its tokens must carry.")
     jwks_url: HttpUrl = Field(description="Where its signing keys are published.")
-    algorithms: tuple[Literal["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"], ...] = ("RS256", "ES256")
+    algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256"), min_length=1)
     claim: str = Field(default="sub", description="The claim that names the person.")
     matches: Subject = Field(default="external_id", description="The employee attribute that this claim equals.")
     client_id: str | None = Field(default=None, description="The public client id that a front end signs in with.")
+    scopes: tuple[str, ...] = Field(default=("openid",), description="The scopes that a front end asks the issuer for.")
 
 
 class Settings(BaseSettings):
     """The service's configuration. Every field is described in ``docs/operating.md``, by a test."""
 
-    model_config = SettingsConfigDict(env_prefix="BALLAST_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="BALLAST_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     environment: Literal["development", "production"] = "development"
     database_url: SecretStr | None = None
@@ -40,8 +42,8 @@ class Settings(BaseSettings):
 
     pool_size: int = Field(default=8, ge=1, le=200)
     pool_timeout_seconds: float = Field(default=0.9, gt=0, le=30)
-    statement_timeout_seconds: float = Field(default=5, gt=0)
-    lock_timeout_seconds: float = Field(default=2, gt=0)
+    statement_timeout_seconds: float = Field(default=5, ge=0.01, le=3600)
+    lock_timeout_seconds: float = Field(default=2, ge=0.01, le=3600)
 
     workers: int = Field(default=1, ge=1, le=64)
     worker: Literal["inline", "off"] = "inline"
@@ -64,6 +66,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_issuers(self) -> Self:
+        pairs = {(issuer.issuer, issuer.audience) for issuer in self.oidc_issuers}
+        if len(pairs) < len(self.oidc_issuers):
+            raise ValueError("BALLAST_OIDC_ISSUERS names the same issuer and audience twice.")
+        urls = [url for issuer in self.oidc_issuers for url in (issuer.issuer, str(issuer.jwks_url))]
+        if self.is_production and not all(url.startswith("https://") for url in urls):
+            raise ValueError("In production, every URL of BALLAST_OIDC_ISSUERS begins with https://.")
+        return self
 
     @property
     def is_production(self) -> bool:

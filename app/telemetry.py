@@ -2,15 +2,20 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client import generate_latest as _generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from app import clock
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 REQUESTS = Counter("ballast_requests", "Requests answered.", ("method", "route", "status"))
 SECONDS = Histogram(
@@ -19,12 +24,18 @@ SECONDS = Histogram(
     ("method", "route"),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-POOL_IN_USE = Gauge("ballast_pool_connections_in_use", "Database connections that are in use.")
-POOL_SIZE = Gauge("ballast_pool_connections", "Database connections that the pool may open.")
+POOL_IN_USE = Gauge(
+    "ballast_pool_connections_in_use", "Database connections that are in use.", multiprocess_mode="livesum"
+)
+POOL_SIZE = Gauge(
+    "ballast_pool_connections", "Database connections that the pools may open.", multiprocess_mode="livesum"
+)
 INGESTED = Counter("ballast_call_events", "Call events taken in, by what became of them.", ("status",))
 SIGNALS = Counter("ballast_strain_signals", "Strain signals raised or superseded.", ("state",))
 PROMPTS = Counter("ballast_support_prompts", "Support prompts, by the state they moved to.", ("state",))
-DUTY_LAG = Gauge("ballast_worker_lag_seconds", "How late each duty of the worker is.", ("duty",))
+DUTY_LAG = Gauge(
+    "ballast_worker_lag_seconds", "How late each duty of the worker is.", ("duty",), multiprocess_mode="livemax"
+)
 DUTY_RUNS = Counter("ballast_worker_runs", "Runs of each duty of the worker.", ("duty", "result"))
 
 RESERVED = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -78,6 +89,24 @@ def note_organisation(scope: Mapping[str, Any], organisation_id: UUID) -> None:
         context["organisation_id"] = organisation_id
 
 
-def exposition(registry: CollectorRegistry = REGISTRY) -> bytes:
+def observe_pool(engine: AsyncEngine) -> None:
+    """Measure the connections of an engine's pool."""
+    pool = engine.sync_engine.pool
+    if isinstance(pool, QueuePool):
+        POOL_IN_USE.set(pool.checkedout())
+        POOL_SIZE.set(pool.size())
+
+
+def registry() -> CollectorRegistry:
+    """Return where the metrics are: in this process, or, where several serve side by side, in their shared folder."""
+    folder = os.environ.get(SHARED_FOLDER)
+    if folder is None:
+        return REGISTRY
+    shared = CollectorRegistry()
+    MultiProcessCollector(shared, folder)  # type: ignore[no-untyped-call]  # the library has no types for it
+    return shared
+
+
+def exposition() -> bytes:
     """Return the metrics in Prometheus' text format."""
-    return _generate_latest(registry)
+    return generate_latest(registry())

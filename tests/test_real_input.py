@@ -23,7 +23,11 @@ RULE = {
 }
 
 
-@pytest.fixture(scope="module", params=[synthetic, *([real] if REAL.is_dir() else [])], ids=lambda make: make.__name__)
+# The synthetic files stand in where the real ones are not there; beside them they are a second run of the same.
+INPUTS = [real, pytest.param(synthetic, marks=pytest.mark.slow)] if REAL.is_dir() else [synthetic]
+
+
+@pytest.fixture(scope="module", params=INPUTS, ids=["real", "synthetic"][-len(INPUTS) :])
 def given(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Input:
     """The files that are fed in."""
     found: Input = request.param(tmp_path_factory.mktemp("input"))

@@ -25,7 +25,8 @@ ROLES = {"ines": Role.eap_coordinator, "jonas": Role.coach, "noor": Role.program
 @dataclass
 class World:
     """An organisation with Amira, who answers calls; Theo, who leads her team and is her manager; Grace, who mentors;
-    Jonas, who coaches; Ines, who coordinates the EAP; Noor, who leads the programme; Hana, who administers HR."""
+    Jonas, who coaches; Ines, who coordinates the EAP; Noor, who leads the programme; Hana, who administers HR.
+    """
 
     app: FastAPI
     database: Database
@@ -86,9 +87,7 @@ class World:
 
     def _hire(self, session: Session, user_name: str, fields: dict[str, Any]) -> UUID:
         values = {"display_name": user_name.title(), "external_id": f"hr-{user_name}", **fields}
-        employee = Employee(
-            organisation_id=self.id, user_name=user_name, user_name_key=folded(user_name), **values
-        )
+        employee = Employee(organisation_id=self.id, user_name=user_name, user_name_key=folded(user_name), **values)
         session.add(employee)
         session.flush()
         self.people[user_name] = employee.id

@@ -297,6 +297,7 @@ def upgrade() -> None:
         sa.Column("name_key", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("basis_label", sa.Text(), server_default=sa.text("'judgement'"), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("condition", postgresql.JSONB(), nullable=False),
         sa.Column("severity", postgresql.JSONB(), nullable=False),
@@ -307,11 +308,15 @@ def upgrade() -> None:
         sa.Column("prompt_minutes", sa.Integer(), nullable=True),
         sa.Column("prompt_expires_seconds", sa.Integer(), nullable=False),
         sa.Column("prompt_pillar", sa.Text(), nullable=True),
+        sa.Column("retired_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("organisation_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "basis_label IN ('judgement', 'evidence', 'guidance')", name=op.f("ck_strain_rule_basis_label")
+        ),
         sa.CheckConstraint(
             "prompt_kind IN ('break', 'debrief', 'mentor', 'practice', 'team_review')",
             name=op.f("ck_strain_rule_prompt_kind"),
@@ -421,6 +426,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_refused_call_event_created_at", "refused_call_event", ["organisation_id", "created_at"], unique=False
     )
+    op.create_index(
+        "ix_refused_call_event_event", "refused_call_event", ["organisation_id", "source_id", "event_id"], unique=False
+    )
     op.create_table(
         "source",
         sa.Column("name", sa.Text(), nullable=False),
@@ -496,9 +504,10 @@ def upgrade() -> None:
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("ended_by", sa.Text(), nullable=True),
         sa.Column("disposition_code", sa.Text(), nullable=True),
+        sa.Column("disposition_key", sa.Text(), nullable=True),
         sa.Column("disposition_label", sa.Text(), nullable=True),
         sa.Column("disposition_scheme", sa.Text(), nullable=True),
-        sa.Column("markers", postgresql.JSONB(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("markers", postgresql.JSONB(), nullable=True),
         sa.Column("sentiment", postgresql.JSONB(), nullable=True),
         sa.Column("outcomes", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("as_of", sa.TIMESTAMP(timezone=True), nullable=False),
@@ -534,7 +543,21 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "ix_call_event_disposition",
+        "call_event",
+        ["organisation_id", "source_id", "disposition_key"],
+        unique=False,
+        postgresql_where=sa.text("disposition_key IS NOT NULL"),
+    )
+    op.create_index(
         "ix_call_event_employee", "call_event", ["organisation_id", "employee_id", "ended_at"], unique=False
+    )
+    op.create_index(
+        "ix_call_event_marked",
+        "call_event",
+        ["organisation_id", "source_id"],
+        unique=False,
+        postgresql_where=sa.text("markers <> '[]'::jsonb"),
     )
     op.create_index(
         "ix_call_event_unmatched",
@@ -644,7 +667,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_strain_signal_live",
         "strain_signal",
-        ["organisation_id", "employee_id", "rule_id", "triggered_at"],
+        ["organisation_id", "employee_id", "triggered_at", "rule_id"],
         unique=True,
         postgresql_where=sa.text("state = 'raised'"),
     )
@@ -655,6 +678,7 @@ def upgrade() -> None:
         sa.Column("name_key", sa.Text(), nullable=False),
         sa.Column("lead_id", sa.Uuid(), nullable=True),
         sa.Column("service_area_id", sa.Uuid(), nullable=True),
+        sa.Column("last_call_on", sa.Date(), nullable=True),
         sa.Column("organisation_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
@@ -677,13 +701,14 @@ def upgrade() -> None:
     op.create_index("ix_team_lead", "team", ["organisation_id", "lead_id"], unique=False)
     op.create_table(
         "unmapped_code",
-        sa.Column("organisation_id", sa.Uuid(), nullable=False),
         sa.Column("source_id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("code_key", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("code_key", sa.Text(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("organisation_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.CheckConstraint("kind IN ('disposition', 'marker')", name=op.f("ck_unmapped_code_kind")),
         sa.ForeignKeyConstraint(
             ["organisation_id", "source_id"],
@@ -691,7 +716,14 @@ def upgrade() -> None:
             name=op.f("fk_unmapped_code_organisation_id_source_id"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("organisation_id", "source_id", "kind", "code_key", name=op.f("pk_unmapped_code")),
+        sa.PrimaryKeyConstraint("organisation_id", "id", name=op.f("pk_unmapped_code")),
+        sa.UniqueConstraint(
+            "organisation_id",
+            "source_id",
+            "kind",
+            "code_key",
+            name=op.f("uq_unmapped_code_organisation_id_source_id_kind_code_key"),
+        ),
     )
     op.create_table(
         "call_flag",
@@ -789,6 +821,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'offered'"),
     )
+    op.create_index(
+        "ix_support_prompt_open",
+        "support_prompt",
+        ["organisation_id", "employee_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'offered'"),
+    )
+    op.create_index("ix_support_prompt_signal", "support_prompt", ["organisation_id", "signal_id"], unique=False)
     op.create_index(
         "uq_support_prompt_team_open",
         "support_prompt",

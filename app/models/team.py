@@ -1,5 +1,6 @@
 """Teams with their members, and the service areas that people work on."""
 
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import Index, UniqueConstraint
@@ -40,6 +41,8 @@ class Team(Owned, Versioned, Base):
     name_key: Mapped[str]
     lead_id: Mapped[UUID | None]
     service_area_id: Mapped[UUID | None]
+    # The latest day with a call of a member, as far as strain has looked: the days before it are over. Not shown.
+    last_call_on: Mapped[date | None]
 
 
 class TeamMember(Owned, Dated, Base):

@@ -1,10 +1,23 @@
 """What every schema shares: strict types, refused extras, pages."""
 
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
+from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WrapValidator,
+)
+
+from app.models.base import folded
 
 T = TypeVar("T")
 
@@ -35,16 +48,40 @@ def _not_blank(value: str) -> str:
     return value.strip()
 
 
+def _comparable(value: str) -> str:
+    # Folding lengthens some texts eighteen-fold, and the folded form must fit an index: 600 characters are 2,400 bytes.
+    if len(value) > 30 and len(folded(value)) > 600:
+        raise ValueError("Must be shorter in its compatibility form.")
+    return value
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _known_zone(value: str) -> str:
+    if value not in _zones():
+        raise ValueError("Must be a time zone of the IANA database, such as Europe/London.")
+    return value
+
+
 Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_in_utc)]
 Day = Annotated[date, BeforeValidator(_text), AfterValidator(_in_range)]
 Int = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=366 * 86_400)]
 Flag = Annotated[bool, Field(strict=True)]
-Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(_not_blank)]
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(_not_blank), AfterValidator(_comparable)]
+Reference = Annotated[str, StringConstraints(max_length=200, pattern=r"\S"), AfterValidator(_comparable)]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(_comparable)]
+TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
 Prose = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_not_blank)]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+# A value that is documented, but not checked with the rest: of many items each is checked on its own, so that a bad one
+# sinks no other.
+AS_SENT = WrapValidator(lambda value, _check: value)
 
 
 class In(BaseModel):

@@ -1,20 +1,10 @@
 """The organisation and its settings."""
 
 from typing import Annotated
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from app.schemas.base import In, Name, Prose, Resource
-
-
-def _known_zone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError("Must be a time zone of the IANA database, such as Europe/London.")
-    return value
-
-
-TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
+from app.schemas.base import In, Name, Prose, Resource, TimeZone
 
 
 class OrganisationUpdate(In):

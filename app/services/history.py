@@ -24,9 +24,7 @@ HISTORY = queries.Listing(
 )
 
 
-def list_(
-    session: Session, caller: Caller, paging: queries.Paging, resource: str, row_id: UUID
-) -> Mapping[str, Any]:
+def list_(session: Session, caller: Caller, paging: queries.Paging, resource: str, row_id: UUID) -> Mapping[str, Any]:
     """Return a page of the changes of one row. Raise NotFound when the row is not the caller's to know of."""
     queries.read(session, caller, resource, row_id)
     return queries.paginate(session, caller, HISTORY, paging, {"resource": resource, "resource_id": row_id})

@@ -13,7 +13,7 @@ from app.database import set_tenant
 from app.models import DirectoryEntry, FeedCounter, Organisation
 from app.models.base import new_id
 from app.schemas.organisation import OrganisationUpdate
-from app.services import library
+from app.services import default_rules, library
 
 
 def create(session: Session, name: str, slug: str) -> Organisation:
@@ -32,6 +32,7 @@ def create(session: Session, name: str, slug: str) -> Organisation:
     )
     session.flush()
     library.give(session, organisation_id)
+    default_rules.give(session, organisation_id)
     events.record(session, caller, "organisation.created", organisation)
     return organisation
 

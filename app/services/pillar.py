@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app import events, queries
 from app.auth import Caller
 from app.errors import Conflict
-from app.models import Pillar, Practice, StrainRule
+from app.models import Goal, GoalTemplate, Pillar, Practice, StrainRule
 from app.schemas.pillar import PillarCreate, PillarUpdate
 from app.services.library import ORIGIN
 
@@ -27,9 +27,10 @@ PILLARS = queries.Listing(
 HIDDEN = {"true": True, "false": False, "any": None}
 
 
-def names(key: Any) -> ColumnElement[bool]:
-    """Return the clause that a practice names a pillar, by the index of its pillars."""
-    return Practice.__table__.c.pillars.bool_op("@>")(cast(array([key]), ARRAY(Text)))
+def names(key: Any, pillars: Any = Practice.__table__.c.pillars) -> ColumnElement[bool]:
+    """Return the clause that a practice, or whatever has such pillars, names a pillar, by the index of its pillars."""
+    clause: ColumnElement[bool] = pillars.bool_op("@>")(cast(array([key]), ARRAY(Text)))
+    return clause
 
 
 def list_(session: Session, caller: Caller, paging: queries.Paging, filters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -90,9 +91,16 @@ def delete(session: Session, caller: Caller, pillar_id: UUID) -> None:
         select(StrainRule.id).where(
             StrainRule.organisation_id == caller.organisation_id, StrainRule.prompt_pillar == pillar.key
         ),
+        select(GoalTemplate.id).where(
+            GoalTemplate.organisation_id == caller.organisation_id, names(pillar.key, GoalTemplate.pillars)
+        ),
+        # Of a private goal nobody may learn that it is there: it keeps the key of a pillar that is gone.
+        select(Goal.id).where(
+            Goal.organisation_id == caller.organisation_id, names(pillar.key, Goal.pillars), ~Goal.private
+        ),
     )
     if pillar.origin != ORIGIN and any(session.execute(use.limit(1)).first() for use in uses):
-        raise Conflict("in_use", "Practices or strain rules name this pillar: change those first.")
+        raise Conflict("in_use", "Practices, goals or strain rules name this pillar: change those first.")
     remove(session, caller, pillar)
 
 

@@ -40,7 +40,7 @@ def read(session: Session, caller: Caller, practice_id: UUID) -> Mapping[str, An
 
 def create(session: Session, caller: Caller, data: PracticeCreate) -> Mapping[str, Any]:
     """Add a practice of the organisation's own. Raise Conflict for a taken key, Unprocessable for unknown pillars."""
-    _require_pillars(session, caller, data.pillars)
+    require_pillars(session, caller, data.pillars)
     practice = Practice(organisation_id=caller.organisation_id, **data.model_dump())
     session.add(practice)
     events.record(session, caller, "practice.created", practice)
@@ -52,7 +52,7 @@ def update(session: Session, caller: Caller, practice_id: UUID, data: PracticeUp
     practice = queries.get_allowed(session, caller, Practice, practice_id, "update")
     given = data.given()
     if "pillars" in given:
-        _require_pillars(session, caller, given["pillars"])
+        require_pillars(session, caller, given["pillars"])
     library.apply(session, caller, practice, given)
     return read(session, caller, practice_id)
 
@@ -62,7 +62,7 @@ def delete(session: Session, caller: Caller, practice_id: UUID) -> None:
     library.remove(session, caller, queries.get_allowed(session, caller, Practice, practice_id, "delete"))
 
 
-def _require_pillars(session: Session, caller: Caller, keys: Sequence[str]) -> None:
+def require_pillars(session: Session, caller: Caller, keys: Sequence[str]) -> None:
     """Raise Unprocessable for keys that name no pillar. Those that do are held, so that none is deleted meanwhile."""
     query = select(Pillar.key).where(Pillar.organisation_id == caller.organisation_id, Pillar.key.in_(keys))
     known = set(session.execute(query.order_by(Pillar.key).with_for_update(read=True)).scalars())
