@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
@@ -40,6 +41,12 @@ stage = pytest.fixture(one_world, name="stage")
 shared = pytest.fixture(one_world, scope="module", name="shared")
 
 
+def rows_of(response: httpx.Response) -> object:
+    """Return what is told, without the cursor and the watermark, which look new each time."""
+    told = response.json()
+    return told["data"] if "data" in told and "next_cursor" in told else told
+
+
 class TestVersions:
     @pytest.mark.parametrize("operation", READS, ids=named)
     async def test_every_representation_has_an_etag_that_saves_a_second_look(
@@ -54,7 +61,7 @@ class TestVersions:
             again = await caller.request(**{**request, "headers": {"If-None-Match": sent}})
             assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
         changed = await caller.request(**{**request, "headers": {"If-None-Match": '"other"'}})
-        assert (changed.status_code, changed.content) == (200, first.content)
+        assert (changed.status_code, rows_of(changed)) == (200, rows_of(first))
 
     @pytest.mark.parametrize("operation", VERSIONED, ids=named)
     async def test_a_change_needs_the_version_that_it_was_made_from(self, operation: Operation, stage: Stage) -> None:

@@ -80,7 +80,12 @@ class TestAccepted:
 
     @pytest.mark.parametrize(
         "claims",
-        [{"aud": ["other", "ballast-api"]}, {"email_verified": False}, {"exp": time.time() + 60.5}, {"typ": "Bearer"}],
+        [
+            {"aud": ["other", "ballast-api"]},
+            {"email_verified": False},
+            {"exp": time.time() + 900.5},
+            {"typ": "Bearer"},
+        ],
     )
     async def test_with_claims_that_providers_send(
         self, provider: IdentityProvider, world: World, trust: Trust, claims: dict[str, Any]

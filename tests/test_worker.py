@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -27,6 +27,7 @@ from app.models import (
     RefusedCallEvent,
     SupportPrompt,
 )
+from app.models.organisation import OrganisationState
 from app.models.strain import PromptKind
 from app.wakeup import Wakeup
 from app.worker import AT_ONCE, REGULARLY, Worker
@@ -36,7 +37,11 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def work(world: World) -> Worker:
+async def work(world: World, elsewhere: World) -> Worker:
+    """A worker that attends to two organisations: those of earlier tests are closed."""
+    mine = DirectoryEntry.organisation_id.in_([world.id, elsewhere.id])
+    others = update(DirectoryEntry).where(~mine).values(state=OrganisationState.closed)
+    await world.run(lambda session: session.execute(others))
     return Worker(world.database, Wakeup(), 0.05)
 
 

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from app import auth
 from app.access import SCOPES
+from app.crypto import Vault
 from app.database import Database, set_tenant
 from app.models import Client, ClientKey, Employee, RoleGrant, Team, TeamMember
 from app.models.base import folded
@@ -76,6 +77,11 @@ class World:
         """Return an access token of the development issuer."""
         issuer: auth.DevelopmentIssuer = self.app.state.authenticator.development
         return issuer.issue(self.id, user_name, **claims)
+
+    def watermark(self, text: str) -> bytes:
+        """Return what a watermark says: it looks new each time it is given."""
+        vault: Vault = self.app.state.vault
+        return vault.open_text("watermark", self.id, text)
 
     def person(self, user_name: str) -> httpx.AsyncClient:
         """Return an HTTP client signed in as this person."""
