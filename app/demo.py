@@ -67,7 +67,8 @@ def create(session: Session) -> Demo:
         _grant_roles(session, operator, {person.user_name: ids[person.number] for person in people})
     Days(session, callers[CONTACT_CENTRE], people, ids, chance).live()
     by_name = {person.user_name: ids[person.number] for person in people}
-    demo_plans.make(session, organisation_id, by_name[EMPLOYEE], by_name[PROGRAMME_LEAD])
+    others = [next(p.user_name for p in people if p.area is area and p.is_agent) for area in AREAS[1:]]
+    demo_plans.make(session, organisation_id, by_name, others)
     return Demo(str(organisation_id), keys)
 
 

@@ -1,7 +1,7 @@
 """Calls, flags and signals for the tests of strain: rows made directly, then followed as the intake follows them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -220,6 +220,3 @@ async def live(world: World, *people: UUID, private: bool | None = None) -> list
         return sorted(found, key=str)
 
     return list(await world.run(find))
-
-
-__all__ = ["EASY", "HARD", "NOW", "RULE", "Told", "ago", "change", "event_id", "live", "only", "post", "replace"]

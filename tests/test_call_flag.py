@@ -104,6 +104,18 @@ class TestFlag:
         assert len(signal["call_event_ids"]) == 2
         assert len(signal["call_flag_ids"]) == 1
 
+    async def test_repeated_flags_point_at_the_work(self, world: World, amira: httpx.AsyncClient) -> None:
+        await only(world, OWN_WORD)
+        for minutes in (3 * 1440, 2 * 1440):
+            await flag(amira, occurred_at=ago(minutes).isoformat())
+        before = await data(amira, "/v1/support-prompts")
+
+        await flag(amira)
+
+        (prompt,) = await data(amira, "/v1/support-prompts")
+        assert before == []
+        assert "says more about the work than about you" in prompt["message"]
+
     async def test_its_kind_weighs_as_the_rule_says(self, world: World, amira: httpx.AsyncClient) -> None:
         await only(world, {**OWN_WORD, "hard_severity": 10})
 

@@ -53,8 +53,10 @@ class TestProgress:
 
         await say(amira, goal, value)
 
-        now = await read_goal(amira, goal)
+        answer = await amira.get(f"{GOALS}/{goal['id']}")
+        now = answer.json()
         assert (now["progress"], now["current_value"], now["direction"]) == (progress, value, direction)
+        assert '"progress":-' not in answer.text
 
     async def test_is_unknown_while_there_is_nothing_to_measure_by(self, amira: httpx.AsyncClient) -> None:
         goal = await make_goal(amira, kind=None, baseline=None)

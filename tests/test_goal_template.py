@@ -152,10 +152,14 @@ class TestAssign:
     async def test_who_may_give_to_whom(self, world: World) -> None:
         template = await make_template(world.person("noor"))
         amira, grace = world.people["amira"], world.people["grace"]
+        await world.hire("lee")
+        lead = text("UPDATE team SET lead_id = :lead")
+        await world.run(lambda session: session.execute(lead, {"lead": world.people["lee"]}))
         expected = {
             "noor": ["assigned", "assigned"],
             "client": ["assigned", "assigned"],
             "theo": ["assigned", "unknown_reference"],
+            "lee": ["assigned", "unknown_reference"],
             "amira": ["assigned", "unknown_reference"],
             "jonas": ["unknown_reference", "unknown_reference"],
             "hana": ["unknown_reference", "unknown_reference"],

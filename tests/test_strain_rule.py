@@ -1,6 +1,7 @@
 """Strain rules: starting points with their basis, an organisation's own to change, and tried before they are."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any, get_args
 
 import httpx
@@ -346,3 +347,11 @@ class TestDryRun:
 
 def test_every_outcome_and_every_kind_of_flag_can_be_weighed() -> None:
     assert set(get_args(SeverityKey)) == {*Outcome, *FlagKind, ANY_FLAG}
+
+
+def test_the_page_about_strain_names_every_default() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "strain.md").read_text()
+
+    for rule in default_rules().values():
+        assert rule.name in page
+        assert rule.condition.kind in page

@@ -79,7 +79,7 @@ def add(session: Session, caller: Caller, rows: Sequence[dict[str, Any]]) -> lis
 
 
 def _of(row: dict[str, Any], found: Any) -> dict[str, Any]:
-    progress = None if found is None or found.progress is None else min(max(round(found.progress, 6), 0.0), 1.0)
+    progress = None if found is None or found.progress is None else min(max(round(found.progress, 6), 0.0), 1.0) + 0.0
     current = None if found is None else found.current_value
     return {"direction": _direction(row["baseline"], row["target"]), "current_value": current, "progress": progress}
 

@@ -148,7 +148,7 @@ def _measured(goal: Mapping[str, Any], value: float) -> float:
     baseline, target = goal["baseline"], goal["target"]
     if baseline is None or target is None or baseline == target:
         return 0.0
-    return float(min(max((value - baseline) / (target - baseline), 0.0), 1.0))
+    return float(min(max((value - baseline) / (target - baseline), 0.0), 1.0)) + 0.0
 
 
 def _pillars(session: Session, caller: Caller, goals: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -175,4 +175,4 @@ def _series(
 
 def _mean(courses: Mapping[UUID, list[float]], ids: Sequence[UUID], point: int = -1) -> float | None:
     """Return the mean of these goals at one point, by default now. Null without any."""
-    return round(sum(courses[goal_id][point] for goal_id in ids) / len(ids), 6) if ids else None
+    return round(sum(courses[goal_id][point] for goal_id in ids) / len(ids), 6) + 0.0 if ids else None

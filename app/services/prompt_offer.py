@@ -1,11 +1,11 @@
 """What is offered to a person because of a strain signal, and what becomes of the offer when the signal changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, insert, select, update
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, func, insert, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from app import clock, events
@@ -13,12 +13,12 @@ from app.auth import Caller
 from app.database import execute
 from app.models import Practice, StrainSignal, SupportPrompt
 from app.models.base import new_id
-from app.models.strain import PromptKind, PromptState
+from app.models.strain import PromptKind, PromptState, SignalState
 from app.services.strain_conditions import Rule
 from app.telemetry import PROMPTS
 
 if TYPE_CHECKING:
-    from app.services.strain_reading import Person
+    from app.services.strain_reading import Person, Setting
     from app.services.strain_writing import Raised, Superseded
 
 TABLE, SIGNAL, PRACTICE = SupportPrompt.__table__, StrainSignal.__table__, Practice.__table__
@@ -51,6 +51,15 @@ PRACTICES = (
     .order_by(PRACTICE.c.key)
 )
 
+REPEATED = (
+    select(SIGNAL.c.employee_id)
+    .where(SIGNAL.c.organisation_id == ORGANISATION, SIGNAL.c.employee_id == any_(IDS))
+    .where(SIGNAL.c.state == literal_column(f"'{SignalState.raised}'"), SIGNAL.c.private)
+    .where(SIGNAL.c.triggered_at > bindparam("since"))
+    .group_by(SIGNAL.c.employee_id)
+    .having(func.count() >= bindparam("signals"))
+)
+
 BREAK = "If you like, take {minutes} away from phone and screen before your next call. Whether you do is your choice."
 MESSAGES = {
     PromptKind.take_break: BREAK,
@@ -62,11 +71,16 @@ MESSAGES = {
     PromptKind.practice: "Here is a short practice that you can try, now or later, if you like.",
 }
 NO_CONSEQUENCE = " Saying no needs no reason and has no consequence."
+ABOUT_THE_WORK = (
+    " You have flagged calls repeatedly: that says more about the work than about you. If you like, tell your team lead"
+    " or the programme lead what about it could change. They do not see your flags."
+)
 
 
 def offer(
     session: Session,
     caller: Caller,
+    setting: "Setting",
     people: Mapping[UUID, "Person"],
     raised: Sequence["Raised"],
     superseded: Sequence["Superseded"],
@@ -84,7 +98,7 @@ def offer(
         if signal.id not in moved and _wants(people.get(signal.employee_id), now):
             wanted[signal.employee_id, signal.rule.id, signal.finding.private] = signal
     if wanted:
-        _offer(session, caller, wanted, now)
+        _offer(session, caller, setting, wanted, now)
     return present
 
 
@@ -143,7 +157,13 @@ def _supersede(session: Session, caller: Caller, prompts: Sequence[Any], now: da
         events.record_changes(session, by_the_rules(caller), "support_prompt", changes)
 
 
-def _offer(session: Session, caller: Caller, wanted: Mapping[tuple[UUID, UUID, bool], "Raised"], now: datetime) -> None:
+def _offer(
+    session: Session,
+    caller: Caller,
+    setting: "Setting",
+    wanted: Mapping[tuple[UUID, UUID, bool], "Raised"],
+    now: datetime,
+) -> None:
     ids = list({person for person, _, _ in wanted})
     rows = execute(session, OPEN, {"organisation_id": caller.organisation_id, "ids": ids, "now": now}).all()
     open_ = {(row.employee_id, row.rule_id, row.private): row for row in rows}
@@ -156,10 +176,24 @@ def _offer(session: Session, caller: Caller, wanted: Mapping[tuple[UUID, UUID, b
     give_way = [open_[key] for s in new if (key := (s.employee_id, s.rule.id, True)) in open_]
     _supersede(session, caller, give_way, now)
     if new:
-        _insert(session, caller, new, now)
+        _insert(session, caller, new, now, _flag_repeatedly(session, caller, setting, new, now))
 
 
-def _insert(session: Session, caller: Caller, signals: Sequence["Raised"], now: datetime) -> None:
+def _flag_repeatedly(
+    session: Session, caller: Caller, setting: "Setting", signals: Sequence["Raised"], now: datetime
+) -> set[UUID]:
+    """Return those of the people whose own flags have raised so many signals that a team would be asked about."""
+    people = list({signal.employee_id for signal in signals if signal.finding.private})
+    if not people:
+        return set()
+    since = now - timedelta(days=setting.team_prompt_days)
+    values = {"organisation_id": caller.organisation_id, "since": since, "signals": setting.team_prompt_signals}
+    return set(execute(session, REPEATED, {**values, "ids": people}).scalars())
+
+
+def _insert(
+    session: Session, caller: Caller, signals: Sequence["Raised"], now: datetime, flag_repeatedly: Collection[UUID]
+) -> None:
     practices: Sequence[Any] = ()
     if any(signal.rule.row["prompt_pillar"] for signal in signals):
         practices = execute(session, PRACTICES, {"organisation_id": caller.organisation_id}).all()
@@ -171,7 +205,7 @@ def _insert(session: Session, caller: Caller, signals: Sequence["Raised"], now: 
             "signal_id": signal.id,
             "practice_id": pick(practices, signal.rule, signal.employee_id, signal.finding.triggered_at),
             "kind": signal.rule.row["prompt_kind"],
-            "message": message(signal.rule),
+            "message": message(signal.rule, repeated=signal.finding.private and signal.employee_id in flag_repeatedly),
             "minutes": signal.rule.row["prompt_minutes"],
             "private": signal.finding.private,
             "offered_at": now,
@@ -189,11 +223,15 @@ def _insert(session: Session, caller: Caller, signals: Sequence["Raised"], now: 
     events.record_changes(session, by_the_rules(caller), "support_prompt", changes)
 
 
-def message(rule: Rule) -> str:
-    """Return what a prompt says, in plain words: an offer, a choice, and no consequence."""
+def message(rule: Rule, *, repeated: bool = False) -> str:
+    """Return what a prompt says, in plain words: an offer, a choice, and no consequence.
+
+    ``repeated`` is for somebody whose own flags repeat: then the work is to change, and only they can say so.
+    """
     minutes = rule.row["prompt_minutes"]
     text = MESSAGES[PromptKind(rule.row["prompt_kind"])]
-    return text.format(minutes=f"{minutes} minutes" if minutes and minutes > 1 else "a minute") + NO_CONSEQUENCE
+    text = text.format(minutes=f"{minutes} minutes" if minutes and minutes > 1 else "a minute")
+    return text + NO_CONSEQUENCE + (ABOUT_THE_WORK if repeated else "")
 
 
 def pick(practices: Sequence[Any], rule: Rule, person: UUID, at: datetime) -> UUID | None:

@@ -69,6 +69,7 @@ def read(session: Session, caller: Caller, plan_id: UUID, review_id: UUID) -> Ma
 def create(session: Session, caller: Caller, plan_id: UUID, data: ReviewCreate) -> Mapping[str, Any]:
     """Open a review of a plan that is not closed. Raise Conflict where nobody leads the person who could review."""
     plan = queries.get_allowed(session, caller, DevelopmentPlan, plan_id, "review")
+    queries.get_subject(session, caller, "review", "create", plan.employee_id)
     review = Review(
         organisation_id=caller.organisation_id,
         employee_id=plan.employee_id,

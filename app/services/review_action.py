@@ -22,6 +22,7 @@ from app.services import review as reviews
 def create(session: Session, caller: Caller, plan_id: UUID, review_id: UUID, data: ActionCreate) -> Mapping[str, Any]:
     """Add what was agreed to a review that is still open."""
     review = reviews.to_change(session, caller, plan_id, review_id, "add_action")
+    queries.get_subject(session, caller, "review_action", "create", review.employee_id)
     action = ReviewAction(
         organisation_id=caller.organisation_id,
         employee_id=review.employee_id,

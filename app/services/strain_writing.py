@@ -79,7 +79,7 @@ def write(
     caller.has_written = True
     others = {signal.employee_id for signal in raised} - people.keys()
     known = {**people, **reading.lock_people(session, caller, others)} if others else people
-    present = prompt_offer.offer(session, caller, known, raised, superseded)
+    present = prompt_offer.offer(session, caller, setting, known, raised, superseded)
     team_prompt.offer(session, caller, setting, [signal for signal in present if not signal.finding.private])
 
 

@@ -32,14 +32,14 @@ TABLE, TEAM, MEMBER, PERSON = (model.__table__ for model in (SupportPrompt, Team
 SIGNAL = StrainSignal.__table__
 ORGANISATION, IDS = bindparam("organisation_id", type_=Uuid()), bindparam("ids", type_=ARRAY(Uuid()))
 
+# A prompt about a team is about no employee: by that it is found in the index of employees' prompts.
+ASKED = select(TABLE.c.team_id).where(
+    TABLE.c.organisation_id == ORGANISATION, TABLE.c.employee_id.is_(None), TABLE.c.offered_at > bindparam("since")
+)
+TEAMS_OF = select(MEMBER.c.team_id).where(MEMBER.c.organisation_id == ORGANISATION, MEMBER.c.employee_id == any_(IDS))
 LOCK = (
     select(TEAM.c.id)
-    .where(TEAM.c.organisation_id == ORGANISATION)
-    .where(
-        TEAM.c.id.in_(
-            select(MEMBER.c.team_id).where(MEMBER.c.organisation_id == ORGANISATION, MEMBER.c.employee_id == any_(IDS))
-        )
-    )
+    .where(TEAM.c.organisation_id == ORGANISATION, TEAM.c.id.in_(TEAMS_OF), TEAM.c.id.not_in(ASKED))
     .order_by(TEAM.c.id)
     .with_for_update(key_share=True)
 )
@@ -52,17 +52,12 @@ SEEN = (
     .correlate(MEMBER)
     .lateral("seen")
 )
-ASKED = select(1).where(
-    TABLE.c.organisation_id == ORGANISATION,
-    TABLE.c.team_id == MEMBER.c.team_id,
-    TABLE.c.offered_at > bindparam("since"),
-)
 STRAINED = (
     select(MEMBER.c.team_id)
     .join(PERSON, (PERSON.c.organisation_id == MEMBER.c.organisation_id) & (PERSON.c.id == MEMBER.c.employee_id))
     .join(SEEN, true())
     .where(MEMBER.c.organisation_id == ORGANISATION, MEMBER.c.team_id == any_(IDS), PERSON.c.active)
-    .where(~ASKED.exists())
+    .where(MEMBER.c.team_id.not_in(ASKED))
     .group_by(MEMBER.c.team_id)
     .having(func.count() >= bindparam("people"), func.sum(SEEN.c.signals) >= bindparam("signals"))
     .having(func.count().filter(SEEN.c.signals > 0) >= PEOPLE_AT_LEAST)
@@ -85,13 +80,13 @@ def offer(session: Session, caller: Caller, setting: "Setting", present: Sequenc
     if not present:
         return
     now = clock.now()
-    organisation = {"organisation_id": caller.organisation_id}
-    teams = execute(session, LOCK, {**organisation, "ids": [signal.employee_id for signal in present]}).scalars().all()
+    period = timedelta(days=setting.team_prompt_days)
+    values = {"organisation_id": caller.organisation_id, "since": now - period}
+    teams = execute(session, LOCK, {**values, "ids": [signal.employee_id for signal in present]}).scalars().all()
     if not teams:
         return
-    period = timedelta(days=setting.team_prompt_days)
-    wanted = {"people": setting.minimum_group_size, "signals": setting.team_prompt_signals, "since": now - period}
-    strained = execute(session, STRAINED, {**organisation, **wanted, "ids": teams}).scalars().all()
+    wanted = {"people": setting.minimum_group_size, "signals": setting.team_prompt_signals}
+    strained = execute(session, STRAINED, {**values, **wanted, "ids": teams}).scalars().all()
     if strained:
         _insert(session, caller, strained, now, now + period)
 
