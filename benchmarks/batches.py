@@ -18,7 +18,7 @@ from benchmarks import bare
 SIZE = 500
 BATCHES = 20
 PEOPLE = 100
-STARTED = datetime.now(UTC) - timedelta(days=4)
+STARTED = datetime.now(UTC) - timedelta(days=20)
 _numbers = count()
 
 
