@@ -199,6 +199,15 @@ class TestParts:
         history = (await done(await amira.get(url(review, "history"))))["data"]
         assert history[0]["action"] == "review.completed"
 
+    async def test_the_owner_completes_it_where_nobody_leads_them_any_more(
+        self, amira: httpx.AsyncClient, world: World
+    ) -> None:
+        review = await make_review(amira, await running_plan(amira))
+        for statement in ("UPDATE employee SET manager_id = NULL", "UPDATE team SET lead_id = NULL"):
+            await world.run(lambda session, statement=statement: session.execute(text(statement)))
+
+        assert (await done(await amira.post(url(review, "complete"))))["state"] == "completed"
+
     async def test_of_another_plan_is_not_found(self, amira: httpx.AsyncClient, theo: httpx.AsyncClient) -> None:
         review = await make_review(amira, await running_plan(amira))
         other = await make_plan(amira, **period(500, 600))
