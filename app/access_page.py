@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.access import POLICY, SCOPES, Rule
+from app.policy import POLICY, SCOPES
+from app.policy.rule import Rule
 
 PAGE = Path(__file__).parent.parent / "docs" / "access.md"
 
@@ -22,7 +23,7 @@ RELATIONS = {
 INTRODUCTION = """\
 # Who may do what
 
-Written from `POLICY` in `app/access.py` by `python -m app.access_page`; a test says that it is current.
+Written from `POLICY` in `app/policy/` by `python -m app.access_page`; a test says that it is current.
 
 **Scopes bind clients; roles and relations bind people.** A client (a machine with a key) needs the scope and nothing
 else; it never stands in a relation, whatever its id. A person (with a token of the identity provider) needs one of the

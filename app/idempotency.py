@@ -11,11 +11,12 @@ from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app import access, clock, queries
+from app import clock, queries
 from app.auth import Caller
 from app.crypto import Vault
 from app.errors import BadRequest, Conflict, Unprocessable
 from app.models import IdempotentAnswer
+from app.policy import MODELS
 
 if TYPE_CHECKING:
     from app.call import Call
@@ -99,7 +100,7 @@ def _replayed(session: Session, caller: Caller, call: "Call", stored: Idempotent
 def _require_still_visible(session: Session, caller: Caller, call: "Call", status: int, body: bytes) -> None:
     """Check access again, to what was made, or to what the path names. Raise NotFound where it is no longer theirs."""
     resource = call.route.action[0] if call.route.action else ""
-    if resource not in access.MODELS:
+    if resource not in MODELS:
         return
     answered = json.loads(body) if body else {}
     row_id = answered.get("id") if isinstance(answered, dict) else None

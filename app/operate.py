@@ -15,7 +15,6 @@ from app import banner, launch, worker
 from app import demo as demos
 from app import migrate as migrations
 from app import openapi as document
-from app.access import SCOPES
 from app.auth import TOKEN_SECONDS, Caller, DevelopmentIssuer
 from app.database import set_tenant
 from app.errors import Refusal, refusal_of
@@ -23,6 +22,7 @@ from app.launch import StartError
 from app.models import Client, Employee
 from app.models.base import folded
 from app.models.client import Role
+from app.policy import SCOPES
 from app.services import client as clients
 from app.services import organisation as organisations
 from app.services import role_grant as grants

@@ -18,12 +18,14 @@ from app.crypto import Vault
 from app.database import execute
 from app.errors import BadRequest, Conflict, Fault, Forbidden, NotFound, PreconditionFailed, Unprocessable
 from app.models import AuditEntry, Employee, FeedCounter
+from app.policy import MODELS, POLICY
+from app.relations import ORGANISATION
 
 M = TypeVar("M")
 
 AUDIT_FEED = "audit"
 WATERMARK = select(func.coalesce(func.max(FeedCounter.value), 0)).where(
-    FeedCounter.organisation_id == access.ORGANISATION, FeedCounter.feed == AUDIT_FEED
+    FeedCounter.organisation_id == ORGANISATION, FeedCounter.feed == AUDIT_FEED
 )
 
 
@@ -34,7 +36,7 @@ def parameters(caller: Caller) -> dict[str, Any]:
 
 @cache
 def _one(resource: str, kind: str, roles: frozenset[str]) -> Select[Any]:
-    model, _ = access.MODELS[resource]
+    model, _ = MODELS[resource]
     table = model.__table__
     columns: list[ColumnElement[Any]] = list(table.c)
     mine = access.own_column(resource, kind)
@@ -42,7 +44,7 @@ def _one(resource: str, kind: str, roles: frozenset[str]) -> Select[Any]:
         columns.append(mine)
     columns += access.may_columns(resource, kind, roles)
     query = select(*columns).where(access._predicate(resource, "read", kind, roles))
-    return query.where(table.c.organisation_id == access.ORGANISATION) if "organisation_id" in table.c else query
+    return query.where(table.c.organisation_id == ORGANISATION) if "organisation_id" in table.c else query
 
 
 def read(session: Session, caller: Caller, resource: str, row_id: UUID) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def read(session: Session, caller: Caller, resource: str, row_id: UUID) -> dict[
 
 @cache
 def _one_by_id(resource: str, kind: str, roles: frozenset[str]) -> Select[Any]:
-    model, _ = access.MODELS[resource]
+    model, _ = MODELS[resource]
     return _one(resource, kind, roles).where(model.__table__.c.id == bindparam("id"))
 
 
@@ -88,21 +90,21 @@ def get_allowed(session: Session, caller: Caller, model: type[M], row_id: UUID, 
         _require_match(caller.if_match, row)
     if not may:
         raise Forbidden("not_allowed", "You may see this, but not do this to it.")
-    moves = access.POLICY[resource, action].moves
+    moves = POLICY[resource, action].moves
     if moves is not None and row.state not in moves:
         raise Conflict("wrong_state", f"Not possible while it is {row.state}: only while it is {' or '.join(moves)}.")
     return row  # type: ignore[no-any-return]  # the row of a select of one mapped class
 
 
 @cache
-def _to_change(resource: str, action: str, kind: str, roles: frozenset[str]) -> Select[Any]:
-    model, _ = access.MODELS[resource]
+def _to_change(resource: str, action: str, kind: str, roles: frozenset[str]) -> Select[Any, bool]:
+    model, _ = MODELS[resource]
     may = access._predicate(resource, action, kind, roles)
     query = select(model, may.label("may")).where(
         model.id == bindparam("id"), access._predicate(resource, "read", kind, roles)
     )
     if "organisation_id" in model.__table__.c:
-        query = query.where(model.organisation_id == access.ORGANISATION)
+        query = query.where(model.organisation_id == ORGANISATION)
     return query.with_for_update(of=model)
 
 
@@ -135,7 +137,7 @@ def get_subject(
     may = access.predicate_about(caller, resource, action, Employee.__table__.c.id)
     found = session.execute(
         select(Employee, may.label("may")).where(
-            Employee.organisation_id == access.ORGANISATION,
+            Employee.organisation_id == ORGANISATION,
             Employee.id == bindparam("id"),
             access.predicate(caller, "employee", "read"),
         ),
@@ -292,7 +294,7 @@ def _page(
     resumed: bool,
     since: bool,
 ) -> Select[Any]:
-    table = access.MODELS[listing.resource][0].__table__
+    table = MODELS[listing.resource][0].__table__
     column, turned = listing.sorts[sort.removeprefix("-")], sort.startswith("-")
     query = _one(listing.resource, kind, roles).add_columns(*listing.extra)
     query = query.where(*(listing.filters[name] for name in sorted(given)))
@@ -317,7 +319,7 @@ def _changed_since(resource: str, table: Any) -> ColumnElement[bool]:
         AuditEntry.recorded_at >= bindparam("since_time"),
     )
     changed = select(AuditEntry.resource_id).where(
-        AuditEntry.organisation_id == access.ORGANISATION, AuditEntry.resource == resource, later
+        AuditEntry.organisation_id == ORGANISATION, AuditEntry.resource == resource, later
     )
     clause: ColumnElement[bool] = table.c.id.in_(changed)
     return clause

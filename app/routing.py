@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from app.access import POLICY, Rule
 from app.auth import Credential
 from app.call import Call
 from app.errors import (
@@ -27,6 +26,8 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.openapi import problem_responses
+from app.policy import POLICY
+from app.policy.rule import Rule
 
 # What is wrong with the form of a request: a stranger learns of it only that they are a stranger.
 FORM_REFUSALS = (

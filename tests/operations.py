@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from app.access import Rule
 from app.main import create_app
 from app.openapi import describe
+from app.policy.rule import Rule
 from app.routing import Route
 from app.settings import Settings
 from tests.examples_of_resources import EXAMPLES, MEMBERS, furnish

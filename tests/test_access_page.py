@@ -1,7 +1,7 @@
 """The page that says who may do what."""
 
-from app.access import POLICY
 from app.access_page import PAGE, RELATIONS, render
+from app.policy import POLICY
 
 
 def test_is_current() -> None:

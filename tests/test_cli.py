@@ -17,9 +17,9 @@ from prometheus_client import REGISTRY
 from sqlalchemy import make_url, select
 
 from app import cli, clock, launch, migrate, settings, telemetry
-from app.access import SCOPES
 from app.models import Employee
 from app.models.client import Role
+from app.policy import SCOPES
 from tests.test_worker import due_at, set_due
 from tests.world import World, etag
 

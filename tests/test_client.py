@@ -11,12 +11,14 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app import auth
-from app.access import MODELS, POLICY, SCOPES, Relation, admit, own_column
+from app.access import admit, own_column
 from app.auth import Caller
 from app.database import Database
 from app.errors import Forbidden
 from app.models import AuditEntry, Client, ClientKey
 from app.models.client import Role
+from app.policy import MODELS, POLICY, SCOPES
+from app.relations import Relation
 from app.services import client as clients
 from tests.world import World, etag
 

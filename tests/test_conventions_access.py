@@ -9,12 +9,12 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 
-from app.access import POLICY
 from app.auth import make_key
 from app.database import Database
 from app.docs_page import ASSETS
 from app.errors import MEDIA_TYPE
 from app.main import create_app
+from app.policy import POLICY
 from app.routing import Route, public
 from app.settings import Settings
 from tests.operations import Operation, Stage, every_operation, named, staged

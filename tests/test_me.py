@@ -3,7 +3,7 @@
 import httpx
 from sqlalchemy import text
 
-from app.access import SCOPES
+from app.policy import SCOPES
 from tests.world import World
 
 

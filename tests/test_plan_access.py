@@ -12,8 +12,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from app.access import MODELS, POLICY
 from app.database import Database
+from app.policy import MODELS, POLICY
 from tests.operations import Operation, Stage, every_operation, named, staged
 from tests.plans import GOALS, PLANS, make_goal, make_plan
 from tests.world import World

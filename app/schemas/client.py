@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from app.access import SCOPES
+from app.policy import SCOPES
 from app.schemas.base import In, Name, Out, Resource
 
 

@@ -8,12 +8,14 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from app import access, events, queries
+from app import events, queries
 from app.auth import Caller
 from app.errors import Conflict, Fault, Unprocessable
 from app.models import DevelopmentPlan, Goal
 from app.models.development_plan import PlanState
 from app.models.goal import GoalState
+from app.policy import POLICY
+from app.relations import ME, ORGANISATION
 from app.schemas.base import Reason
 from app.schemas.development_plan import PlanCreate, PlanUpdate
 from app.services import goal as goals
@@ -39,9 +41,9 @@ def _has_goal(condition: Any) -> Any:
     """Return the clause that a plan has a goal like this which is not private, or which is the caller's own."""
     return exists(
         select(1).where(
-            GOAL.c.organisation_id == access.ORGANISATION,
+            GOAL.c.organisation_id == ORGANISATION,
             GOAL.c.plan_id == TABLE.c.id,
-            or_(~GOAL.c.private, GOAL.c.employee_id == access.ME),
+            or_(~GOAL.c.private, GOAL.c.employee_id == ME),
             condition,
         )
     )
@@ -125,7 +127,7 @@ def move(session: Session, caller: Caller, plan_id: UUID, action: str, data: Rea
     if action == "activate":
         _require_no_overlap(session, caller, plan)
         goals.activate(session, caller, _drafts(session, caller, plan))
-    plan.state = PlanState(access.POLICY["development_plan", action].moves[before])  # type: ignore[index]  # has moves
+    plan.state = PlanState(POLICY["development_plan", action].moves[before])  # type: ignore[index]  # has moves
     reason = {"reason": data.reason} if data is not None and data.reason is not None else {}
     details = {"from": before, "state": plan.state, **reason}
     events.record(session, caller, f"development_plan.{EVENTS[action]}", plan, details=details)

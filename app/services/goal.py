@@ -14,6 +14,8 @@ from app.models import DevelopmentPlan, Goal, Pillar, ProgressUpdate
 from app.models.base import new_id
 from app.models.development_plan import PlanState
 from app.models.goal import GoalKind, GoalState, Health, UpdateState
+from app.policy import POLICY
+from app.relations import ORGANISATION
 from app.schemas.base import Reason
 from app.schemas.goal import GoalCheck, GoalCreate, GoalUpdate
 from app.services import goal_health, goal_progress, goal_tree, smart_gate
@@ -149,7 +151,7 @@ def move(session: Session, caller: Caller, goal_id: UUID, action: str, data: Rea
         return read(session, caller, goal_id)
     if action == "achieve" and goal.kind == GoalKind.binary:
         _say_done(session, caller, goal)
-    goal.state = GoalState(access.POLICY["goal", action].moves[before])  # type: ignore[index]  # a verb has moves
+    goal.state = GoalState(POLICY["goal", action].moves[before])  # type: ignore[index]  # a verb has moves
     goal.health, goal.update_due_at, goal.closed_at = None, None, clock.now()
     reason = {"reason": data.reason} if data is not None and data.reason is not None else {}
     details = {"from": before, "state": goal.state, **reason}
@@ -249,7 +251,7 @@ def _place_in_plan(session: Session, caller: Caller, goal: Goal) -> None:
 def _require_room(session: Session, caller: Caller, goal: Goal) -> None:
     """Raise Conflict for a plan with as many goals as it can hold, of those that the caller may know of."""
     count = select(func.count()).where(
-        Goal.organisation_id == access.ORGANISATION,
+        Goal.organisation_id == ORGANISATION,
         Goal.plan_id == bindparam("plan"),
         Goal.state != GoalState.abandoned,
         access.predicate(caller, "goal", "read"),

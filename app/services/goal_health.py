@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, select, updat
 from sqlalchemy.orm import Session
 
 from app import clock, events
-from app.access import ORGANISATION
 from app.auth import Caller
 from app.database import execute
 from app.models import Goal, ProgressUpdate
 from app.models.goal import GoalState, Health, UpdateState
+from app.relations import ORGANISATION
 
 TABLE, UPDATE = Goal.__table__, ProgressUpdate.__table__
 AT_ONCE = 500

@@ -8,11 +8,11 @@ from sqlalchemy import ARRAY, ColumnElement, Float, Select, Uuid, any_, bindpara
 from sqlalchemy import true as always
 from sqlalchemy.orm import Session
 
-from app.access import ORGANISATION
 from app.auth import Caller
 from app.database import execute
 from app.models import Goal, ProgressUpdate
 from app.models.goal import GoalState, UpdateState
+from app.relations import ORGANISATION
 
 GOAL, UPDATE = Goal.__table__, ProgressUpdate.__table__
 IDS = bindparam("ids", type_=ARRAY(Uuid()))

@@ -13,6 +13,7 @@ from app.auth import Caller
 from app.models import Employee, Goal, GoalTemplate
 from app.models.base import new_id
 from app.models.goal import GoalKind, GoalState, TemplateState
+from app.relations import ORGANISATION
 from app.schemas.base import Reason
 from app.schemas.goal_template import Assignment, TemplateCreate, TemplateUpdate
 from app.services import goal as goals
@@ -138,7 +139,7 @@ def _hold_people(session: Session, caller: Caller, employee_ids: list[UUID]) -> 
     query = (
         select(Employee.id, Employee.active)
         .where(
-            Employee.organisation_id == access.ORGANISATION,
+            Employee.organisation_id == ORGANISATION,
             Employee.id.in_(bindparam("people", expanding=True)),
             access.predicate_about(caller, "goal", "hand_out", Employee.__table__.c.id),
         )

@@ -11,13 +11,14 @@ from app.auth import Caller
 from app.database import execute
 from app.errors import Conflict, Fault, Unprocessable
 from app.models import Goal
+from app.relations import ORGANISATION
 
 TABLE = Goal.__table__
 MOST_LEVELS = 5
 IDS = bindparam("ids", type_=ARRAY(Uuid()))
 
 OF_OWNER = select(TABLE.c.id, TABLE.c.parent_id).where(
-    TABLE.c.organisation_id == access.ORGANISATION, TABLE.c.employee_id == bindparam("owner")
+    TABLE.c.organisation_id == ORGANISATION, TABLE.c.employee_id == bindparam("owner")
 )
 TOUCH = (
     update(Goal)

@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import queries
-from app.access import ME, ORGANISATION
 from app.auth import Caller, ClientKeyCredential, Credential
 from app.models import ClientKey, Employee, Team, TeamMember
+from app.relations import ME, ORGANISATION
 
 REPORTS = select(func.count()).where(
     Employee.organisation_id == ORGANISATION, Employee.manager_id == ME, Employee.active

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.access import ORGANISATION
 from app.auth import Caller
 from app.database import execute
 from app.models import DevelopmentPlan, Goal, Organisation, Pillar
 from app.models.development_plan import PlanState
 from app.models.goal import GoalState
+from app.relations import ORGANISATION
 
 PLAN, GOAL, PILLAR = DevelopmentPlan.__table__, Goal.__table__, Pillar.__table__
 PLANS = (

@@ -11,20 +11,22 @@ from app import access, clock, queries
 from app.auth import Caller
 from app.errors import Conflict, Fault, Unprocessable
 from app.models import Employee, TeamMember
+from app.policy import MODELS
+from app.relations import ORGANISATION
 
 PERSON, MEMBER = Employee.__table__, TeamMember.__table__
 NOW = bindparam("now", type_=Employee.__table__.c.created_at.type)
 TODAY = cast(func.timezone("UTC", NOW), Date)
 
 OF_TEAM = select(MEMBER.c.employee_id).where(
-    MEMBER.c.organisation_id == access.ORGANISATION, MEMBER.c.team_id == bindparam("team_id")
+    MEMBER.c.organisation_id == ORGANISATION, MEMBER.c.team_id == bindparam("team_id")
 )
 OF_AREA = select(PERSON.c.id).where(
-    PERSON.c.organisation_id == access.ORGANISATION, PERSON.c.service_area_id == bindparam("service_area_id")
+    PERSON.c.organisation_id == ORGANISATION, PERSON.c.service_area_id == bindparam("service_area_id")
 )
 HOLD = (
     select(PERSON.c.id)
-    .where(PERSON.c.organisation_id == access.ORGANISATION, PERSON.c.id == bindparam("person"))
+    .where(PERSON.c.organisation_id == ORGANISATION, PERSON.c.id == bindparam("person"))
     .with_for_update(key_share=True)
 )
 
@@ -58,12 +60,12 @@ def hold_owner(session: Session, caller: Caller, resource: str, row_id: UUID) ->
 
 @cache
 def _hold_owner(resource: str, kind: str, roles: frozenset[str]) -> Select[Any]:
-    model, owner = access.MODELS[resource]
+    model, owner = MODELS[resource]
     table: Any = model.__table__
     return (
         select(PERSON.c.id)
         .join(table, (table.c.organisation_id == PERSON.c.organisation_id) & (owner == PERSON.c.id))
-        .where(PERSON.c.organisation_id == access.ORGANISATION, table.c.organisation_id == access.ORGANISATION)
+        .where(PERSON.c.organisation_id == ORGANISATION, table.c.organisation_id == ORGANISATION)
         .where(table.c.id == bindparam("id"), access._predicate(resource, "read", kind, roles))
         .with_for_update(of=PERSON, key_share=True)
     )

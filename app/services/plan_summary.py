@@ -15,6 +15,7 @@ from app.auth import Caller
 from app.database import execute
 from app.models import Goal, Pillar, ProgressUpdate
 from app.models.goal import GoalState, UpdateState
+from app.relations import ORGANISATION
 from app.services import goal_health
 from app.services import plan_owner as owners
 
@@ -23,7 +24,7 @@ WEEK = 7
 COUNTED = (GoalState.active, GoalState.achieved, GoalState.missed)
 PILLARS = (
     select(PILLAR.c.key, PILLAR.c.name, PILLAR.c.hidden)
-    .where(PILLAR.c.organisation_id == access.ORGANISATION)
+    .where(PILLAR.c.organisation_id == ORGANISATION)
     .order_by(PILLAR.c.position, PILLAR.c.id)
 )
 DAYS_IN = cast(func.timezone("UTC", UPDATE.c.as_of), Date) - bindparam("starts_on", type_=Date())
@@ -33,7 +34,7 @@ SAID = (
         *(UPDATE.c.id, UPDATE.c.goal_id, UPDATE.c.as_of, UPDATE.c.value),
         func.greatest((DAYS_IN + WEEK - 1) // WEEK, 0).label("week"),
     )
-    .where(UPDATE.c.organisation_id == access.ORGANISATION, UPDATE.c.state == UpdateState.recorded)
+    .where(UPDATE.c.organisation_id == ORGANISATION, UPDATE.c.state == UpdateState.recorded)
     .where(UPDATE.c.goal_id == any_(bindparam("ids", type_=ARRAY(Uuid()))), UPDATE.c.value.is_not(None))
     .subquery("said")
 )
@@ -89,13 +90,13 @@ def _goals(session: Session, caller: Caller, plan_id: UUID) -> dict[UUID, dict[s
     visible = access.predicate(caller, "goal", "read")
     tree = (
         select(GOAL.c.id)
-        .where(GOAL.c.organisation_id == access.ORGANISATION, GOAL.c.plan_id == bindparam("plan"), visible)
+        .where(GOAL.c.organisation_id == ORGANISATION, GOAL.c.plan_id == bindparam("plan"), visible)
         .cte("tree", recursive=True)
     )
     tree = tree.union(
-        select(GOAL.c.id).where(GOAL.c.organisation_id == access.ORGANISATION, GOAL.c.parent_id == tree.c.id, visible)
+        select(GOAL.c.id).where(GOAL.c.organisation_id == ORGANISATION, GOAL.c.parent_id == tree.c.id, visible)
     )
-    query = select(GOAL).where(GOAL.c.organisation_id == access.ORGANISATION, GOAL.c.id.in_(select(tree.c.id)))
+    query = select(GOAL).where(GOAL.c.organisation_id == ORGANISATION, GOAL.c.id.in_(select(tree.c.id)))
     found = execute(session, query.order_by(GOAL.c.id), {**queries.parameters(caller), "plan": plan_id})
     return {row.id: dict(row._mapping) for row in found}
 

@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, and_, any_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from app import access, clock, events, queries
+from app import clock, events, queries
 from app.auth import Caller
 from app.database import execute
 from app.errors import Conflict, Fault, Forbidden, NotFound, Unprocessable
 from app.models import DevelopmentPlan, Employee, Goal, Review, ReviewAction, Team, TeamMember
 from app.models.review import ReviewState, ShownWhen
+from app.relations import ME, ORGANISATION
 from app.schemas.base import Reason
 from app.schemas.review import ReviewCreate, ReviewUpdate
 from app.services import history
@@ -32,19 +33,19 @@ REVIEWS = queries.Listing(
 VISIBLE_GOAL = and_(
     GOAL.c.organisation_id == ACTION.c.organisation_id,
     GOAL.c.id == ACTION.c.goal_id,
-    or_(~GOAL.c.private, GOAL.c.employee_id == access.ME),
+    or_(~GOAL.c.private, GOAL.c.employee_id == ME),
 )
 ACTIONS = (
     select(ACTION.c.review_id, ACTION.c.id, ACTION.c.words, ACTION.c.due_on, GOAL.c.id.label("goal_id"))
     .outerjoin(GOAL, VISIBLE_GOAL)
-    .where(ACTION.c.organisation_id == access.ORGANISATION)
+    .where(ACTION.c.organisation_id == ORGANISATION)
     .where(ACTION.c.review_id == any_(bindparam("ids", type_=ARRAY(Uuid()))))
     .order_by(ACTION.c.id)
 )
 LEADS = (
     select(Team.lead_id)
     .join(TeamMember, (TeamMember.organisation_id == Team.organisation_id) & (TeamMember.team_id == Team.id))
-    .where(Team.organisation_id == access.ORGANISATION, TeamMember.employee_id == bindparam("employee"))
+    .where(Team.organisation_id == ORGANISATION, TeamMember.employee_id == bindparam("employee"))
 )
 PARTS = ("self_part", "reviewer_part")
 

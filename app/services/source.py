@@ -8,11 +8,11 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Session
 
 from app import events, queries
-from app.access import CALL_EVENTS_WRITE
 from app.auth import Caller
 from app.errors import Fault, Unprocessable
 from app.models import Client, Source, UnmappedCode
 from app.models.base import folded
+from app.policy.calls import CALL_EVENTS_WRITE
 from app.schemas.source import SourceCreate, SourceUpdate
 from app.services import outcome_mapping as mappings
 

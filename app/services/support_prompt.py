@@ -9,12 +9,12 @@ from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import clock, events, queries
-from app.access import ORGANISATION
 from app.auth import Caller
 from app.database import execute
 from app.errors import Conflict, Fault, Unprocessable
 from app.models import Employee, SupportPrompt, TeamMember
 from app.models.strain import PromptState
+from app.relations import ORGANISATION
 from app.schemas.employee import PromptPause
 from app.services.own_record import OwnRecord
 from app.services.prompt_offer import by_the_rules
