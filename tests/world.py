@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app import auth
-from app.access import SCOPES
 from app.crypto import Vault
 from app.database import Database, set_tenant
 from app.models import Client, ClientKey, Employee, RoleGrant, Team, TeamMember
 from app.models.base import folded
 from app.models.client import GrantState, Role
+from app.policy import SCOPES
 from app.services import organisation as organisations
 
 CAST = ("amira", "theo", "grace", "jonas", "ines", "noor", "hana")
