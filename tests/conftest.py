@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -14,7 +16,15 @@ from app import embedded, migrate
 from app.database import Database, make_engine
 from app.main import create_app
 from app.settings import Settings
+from tests import databases
 from tests.world import World
+
+# httpx asks for it with every request, and a search for what is not installed takes longer than what follows it.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: known to be missing
+
+# Set in each of several processes that share the work: `pytest -n 2`.
+IS_ONE_OF_SEVERAL = "PYTEST_XDIST_WORKER" in os.environ
+WAITS = ("pool_timeout_seconds", "lock_timeout_seconds", "statement_timeout_seconds")
 
 
 @pytest.fixture(scope="session")
@@ -24,26 +34,36 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "master.key").write_bytes(bytes(range(32)))  # the same in every run: a database may outlive it
+    return folder
 
 
 @pytest.fixture(scope="session")
-def urls(data_dir: Path) -> Iterator[migrate.Urls]:
-    """Where the database is: BALLAST_TEST_DATABASE_URL when set, else an embedded server of this run."""
-    given = os.environ.get("BALLAST_TEST_DATABASE_URL")
-    if given:
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[migrate.Urls]:
+    """Where the migrated database is. Each of several processes has one of its own, since it sees its organisations."""
+    with database_server(tmp_path_factory.getbasetemp()) as found:
+        superuser = databases.superuser_of(found)
+        own = asyncio.run(databases.create_beside(superuser, found)) if IS_ONE_OF_SEVERAL else found
+        try:
+            asyncio.run(migrate.migrate(own))
+            yield own
+        finally:
+            if own is not found:
+                asyncio.run(databases.drop(superuser, own))
+
+
+@contextmanager
+def database_server(folder: Path) -> Iterator[migrate.Urls]:
+    """BALLAST_TEST_DATABASE_URL when set, else an embedded server of this run, which its processes share."""
+    if given := os.environ.get("BALLAST_TEST_DATABASE_URL"):
         found = migrate.urls_of(Settings(database_url=SecretStr(given)))
         assert found is not None
-        asyncio.run(migrate.migrate(found))
         yield found
         return
-    server = embedded.start(data_dir, durable=False)
-    try:
-        found = asyncio.run(migrate.prepare_embedded(server.url))
-        asyncio.run(migrate.migrate(found))
-        yield found
-    finally:
-        server.stop()
+    shared = (folder.parent if IS_ONE_OF_SEVERAL else folder) / "server"
+    with embedded.start(shared, exclusive=False, durable=False) as server:
+        yield asyncio.run(migrate.prepare_embedded(server.url))
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +73,9 @@ def settings(data_dir: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 async def database(urls: migrate.Urls, settings: Settings) -> AsyncIterator[Database]:
-    database = Database(make_engine(urls.application, settings, role=urls.application_role))
+    """With more patience than in production: that the machine is busy is no fault of the code."""
+    patient = settings.model_copy(update=dict.fromkeys(WAITS, 20))
+    database = Database(make_engine(urls.application, patient, role=urls.application_role))
     yield database
     await database.close()
 

@@ -18,6 +18,7 @@ Trust = Callable[..., None]
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 NOW = int(time.time())
+LATER = NOW + 86_400  # after the end of the longest run of the tests
 
 # Made once: an RSA key takes a while.
 RSA_KEY = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"})

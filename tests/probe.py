@@ -131,7 +131,8 @@ async def clean_within(seconds: float, own: Database, other: Database) -> bool:
     """Whether the pool has all its connections back and no statement of the tests runs any more."""
     busy = text(
         "SELECT count(*) FROM pg_stat_activity"
-        " WHERE state <> 'idle' AND query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()"
+        " WHERE datname = current_database() AND state <> 'idle' AND query LIKE '%pg_sleep(%'"
+        " AND pid <> pg_backend_pid()"
     )
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:

@@ -285,6 +285,7 @@ class TestHealth:
         await say(amira, goal, 9, as_of=as_of.isoformat())
         worker = Worker(world.database, world.app.state.wakeup, 1)
 
+        await world.alone()
         await worker.sweep(everyone=True)
 
         due = text("SELECT due_at FROM organisation_directory WHERE organisation_id = :id")

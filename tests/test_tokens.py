@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.main import create_app
 from app.models.base import folded
 from app.settings import Settings
-from tests.identity_provider import EC_KEY, ED_KEY, NOW, RSA_KEY, STRANGERS_KEY, IdentityProvider, Trust, status
+from tests.identity_provider import EC_KEY, ED_KEY, LATER, NOW, RSA_KEY, STRANGERS_KEY, IdentityProvider, Trust, status
 from tests.world import World
 
 
@@ -83,7 +83,7 @@ class TestAccepted:
         [
             {"aud": ["other", "ballast-api"]},
             {"email_verified": False},
-            {"exp": time.time() + 900.5},
+            {"exp": LATER + 0.5},
             {"typ": "Bearer"},
         ],
     )
@@ -141,11 +141,11 @@ class TestAccepted:
 REFUSED_CLAIMS: dict[str, dict[str, Any]] = {
     "expired": {"exp": NOW - 60},
     "no expiry": {"exp": None},
-    "expiry as text": {"exp": str(NOW + 300)},
+    "expiry as text": {"exp": str(LATER)},
     "expiry without end": {"exp": float("inf")},
     "expiry true": {"exp": True},
-    "not yet valid": {"nbf": NOW + 600},
-    "issued in the future": {"iat": NOW + 600},
+    "not yet valid": {"nbf": LATER},
+    "issued in the future": {"iat": LATER},
     "another issuer": {"iss": "https://id.example.com/other"},
     "an issuer that begins like it": {"iss": "https://id.example.com/harbour/"},
     "no issuer": {"iss": None},
@@ -191,7 +191,7 @@ class TestRefused:
         assert await status(world, token) == 401
 
     def _with_surrogate(self, provider: IdentityProvider) -> str:
-        claims = {"iss": provider.issuer, "aud": provider.audience, "exp": NOW + 300, "sub": "hr-amira\ud800"}
+        claims = {"iss": provider.issuer, "aud": provider.audience, "exp": LATER, "sub": "hr-amira\ud800"}
         return jws.serialize_compact({"alg": "RS256", "kid": "rsa"}, json.dumps(claims).encode(), RSA_KEY)
 
     @pytest.mark.parametrize("header", REFUSED_HEADERS.values(), ids=REFUSED_HEADERS.keys())
@@ -206,7 +206,7 @@ class TestRefused:
         trust()
         good = provider.token()
         head, body, signature = good.split(".")
-        claims = {"iss": provider.issuer, "aud": provider.audience, "sub": "hr-amira", "exp": NOW + 300}
+        claims = {"iss": provider.issuer, "aud": provider.audience, "sub": "hr-amira", "exp": LATER}
         forged = {
             "none": unsigned({"alg": "none", "kid": "rsa"}, claims),
             "None": unsigned({"alg": "None", "kid": "rsa"}, claims),
@@ -246,7 +246,7 @@ class TestRefused:
         assert await status(world, good) == 200
 
     async def test_for_what_the_development_issuer_never_signed(self, world: World) -> None:
-        claims = {"iss": f"urn:ballast:development:{world.id}", "aud": "ballast", "sub": "noor", "exp": NOW + 300}
+        claims = {"iss": f"urn:ballast:development:{world.id}", "aud": "ballast", "sub": "noor", "exp": LATER}
         stranger = ECKey.generate_key("P-256")
         good = world.token("amira")
         forged = {

@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -27,7 +27,6 @@ from app.models import (
     RefusedCallEvent,
     SupportPrompt,
 )
-from app.models.organisation import OrganisationState
 from app.models.strain import PromptKind
 from app.wakeup import Wakeup
 from app.worker import AT_ONCE, REGULARLY, Worker
@@ -38,10 +37,7 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 async def two_organisations(world: World, elsewhere: World) -> None:
-    """Leave the worker two organisations to attend to, not the thousands of earlier tests."""
-    mine = DirectoryEntry.organisation_id.in_([world.id, elsewhere.id])
-    others = update(DirectoryEntry).where(~mine).values(state=OrganisationState.closed)
-    await world.run(lambda session: session.execute(others))
+    await world.alone(elsewhere)
     world.app.state.wakeup(world.id)
     await world.app.state.wakeup.wait(1)  # takes what earlier tests noted
 

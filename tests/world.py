@@ -7,15 +7,17 @@ from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app import auth
 from app.crypto import Vault
 from app.database import Database, set_tenant
-from app.models import Client, ClientKey, Employee, RoleGrant, Team, TeamMember
+from app.models import Client, ClientKey, DirectoryEntry, Employee, RoleGrant, Team, TeamMember
 from app.models.base import folded
 from app.models.client import GrantState, Role
+from app.models.organisation import OrganisationState
 from app.policy import SCOPES
 from app.services import organisation as organisations
 
@@ -93,11 +95,10 @@ class World:
 
     def _hire(self, session: Session, user_name: str, fields: dict[str, Any]) -> UUID:
         values = {"display_name": user_name.title(), "external_id": f"hr-{user_name}", **fields}
-        employee = Employee(organisation_id=self.id, user_name=user_name, user_name_key=folded(user_name), **values)
-        session.add(employee)
-        session.flush()
-        self.people[user_name] = employee.id
-        return employee.id
+        self.people[user_name] = employee_id = uuid7()
+        key = folded(user_name)
+        session.add(Employee(organisation_id=self.id, id=employee_id, user_name=user_name, user_name_key=key, **values))
+        return employee_id
 
     async def grant(self, user_name: str, role: Role) -> None:
         """Give a person a role, as an operator would."""
@@ -123,6 +124,7 @@ class World:
             self.id = organisations.create(session, "Harbour Helpline", self.slug).id
             for name in CAST:
                 self._hire(session, name, {"email": f"{name}@harbour.example"})
+            session.flush()
             for name, role in ROLES.items():
                 session.add(
                     RoleGrant(
@@ -148,6 +150,12 @@ class World:
 
         await self.database.run(make)
         return self
+
+    async def alone(self, *others: "World") -> None:
+        """Leave a worker this organisation, and these others, to attend to: not the thousands of earlier tests."""
+        kept = DirectoryEntry.organisation_id.in_([self.id, *(other.id for other in others)])
+        close = update(DirectoryEntry).where(~kept).values(state=OrganisationState.closed)
+        await self.run(lambda session: session.execute(close))
 
     async def close(self) -> None:
         for client in self._open:
