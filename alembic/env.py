@@ -18,8 +18,20 @@ def render_item(kind: str, item: Any, _autogen_context: Any) -> Any:
     return False
 
 
+def include_name(name: str | None, kind: str, _parents: Any) -> bool:
+    """Compare our schemas alone: the default one, and those that a table names."""
+    return kind != "schema" or name is None or name in {table.schema for table in Base.metadata.tables.values()}
+
+
 def run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=Base.metadata, render_item=render_item, compare_type=True)
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_item=render_item,
+        compare_type=True,
+        include_schemas=True,
+        include_name=include_name,
+    )
     with context.begin_transaction():
         context.run_migrations()
 

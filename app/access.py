@@ -13,7 +13,7 @@ from app.policy.rule import Rule
 from app.relations import ME, SELF
 
 # What is not done to a row: it is never among its allowed actions.
-PASSIVE = frozenset({"read", "create", "dry_run", "count", "validate", "hand_out", "take_up"})
+PASSIVE = frozenset({"read", "create", "dry_run", "count", "validate", "hand_out", "take_up", "suggest", "offer"})
 
 
 def actions_on(resource: str) -> list[str]:
@@ -79,7 +79,10 @@ def asked_actions(resource: str) -> tuple[str, ...]:
         action
         for action in actions_on(resource)
         if action not in PASSIVE
-        and any(relation is not SELF and relation.role is None for relation in POLICY[resource, action].relations)
+        and any(
+            relation is not SELF and (relation.role is None or relation.by_row)
+            for relation in POLICY[resource, action].relations
+        )
     )
 
 
@@ -98,6 +101,24 @@ def own_column(resource: str, kind: str) -> ColumnElement[bool] | None:
     if kind != "person" or subject is None:
         return None
     return (subject == ME).label("is_mine")
+
+
+@cache
+def right_columns(resource: str, kind: str, roles: frozenset[str]) -> tuple[ColumnElement[bool], ...]:
+    """Return a column for each relation that could let this person see a row, where looking at it is recorded."""
+    rule, subject = POLICY[resource, "read"], MODELS[resource][1]
+    if kind != "person" or subject is None or not rule.recorded:
+        return ()
+    held = (each for each in rule.relations if each is not SELF and (each.role is None or each.role in roles))
+    return tuple(each.predicate(subject).label(f"by_{each.name}") for each in sorted(held, key=lambda each: each.name))
+
+
+def right_to(caller: Caller, resource: str, row: Mapping[str, Any]) -> str:
+    """Return by which right a row is shown: the name of the relation, or a client's scope."""
+    if caller.kind == "client":
+        return POLICY[resource, "read"].scope or ""
+    columns = right_columns(resource, caller.kind, caller.roles)
+    return next((column.name.removeprefix("by_") for column in columns if row[column.name]), SELF.name)
 
 
 def hidden_fields(caller: Caller, resource: str) -> frozenset[str]:

@@ -10,14 +10,42 @@ PAGE = Path(__file__).parent.parent / "docs" / "access.md"
 
 RELATIONS = {
     "self": "the person whom the row is about",
+    "mentor": "the mentor of the pair that the row is of; the pair is about its mentee",
+    "mentee_to_agree": "the mentee, while they have not agreed to the pair",
+    "mentor_to_agree": "the mentor, while they have not agreed to the pair",
+    "proposer": "who proposed the pair",
     "self_without_a_lead": "the person whom the row is about, where they have neither a line manager nor a team lead",
     "line_manager": "the manager whom the directory names for that person",
     "team_lead": "who leads a team that the person is in",
+    "session_participant": "coaches the session, or is invited to it and has not declined",
+    "coach_of_feedback": "coached the session when the feedback was given",
     "anyone": "every active person of the organisation",
     "programme_lead": "holds the role programme lead",
     "programme_lead_of_team_prompts": "holds the role programme lead, for prompts about a team, which name no person",
+    "shared_with": "a mentor or coach of the person, whom the person lets read that very record",
+    "coach_of_the_session": "coaches the session",
+    "coach_of_the_series": "coaches the series",
+    "attendee": "is invited to the session",
+    "requester_of_the_session": "asked for the session, until a coach has agreed",
+    "coach_of_open_requests": "holds the role coach, for requests that name no coach",
+    "their_report": "a person who is led by the one to be named",
+    "team_mate": "in a team with the one to be named",
+    "anyone_of_a_coach": "every active person, of those who hold the role coach",
+    "coach": "holds the role coach",
+    "referrer": "made the suggestion",
+    "eap_coordinator": "holds the role EAP coordinator, is assigned to the referral, and does not lead the person",
+    "eap_coordinator_in_place": "likewise, of a referral to a provider that no client acts for",
     "hr_administrator": "holds the role HR administrator",
     "auditor": "holds the role auditor",
+    "data_protection_officer": "holds the role data-protection officer",
+    "looked_at": "the person whose record somebody else was shown",
+    "told": "the person whom a notice is for, once it is time to tell them",
+    "requester": "who made the request",
+    "eap_coordinator_beside": "holds the role EAP coordinator, and neither is nor leads the person",
+    "programme_lead_beside": "holds the role programme lead, and neither is nor leads the person",
+    "data_protection_officer_beside": "holds the role data-protection officer, and neither is nor leads the person",
+    "second_programme_lead": "likewise, and has no part in the request so far",
+    "second_data_protection_officer": "likewise, and has no part in the request so far",
 }
 
 INTRODUCTION = """\
@@ -90,3 +118,6 @@ def _people(rule: Rule) -> Iterator[str]:
 
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8", newline="\n")
+    from app import who_sees_page  # which reads the relations of this module
+
+    who_sees_page.PAGE.write_text(who_sees_page.render(), encoding="utf-8", newline="\n")

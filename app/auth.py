@@ -23,12 +23,16 @@ from app.errors import Unauthenticated
 from app.models.base import folded
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-KEY = re.compile(r"blst_live_([0-9A-Za-z]{22})_([0-9A-Za-z]{40})([0-9A-Za-z]{6})")
+KEY = re.compile(r"blst_(live|cal)_([0-9A-Za-z]{22})_([0-9A-Za-z]{40})([0-9A-Za-z]{6})")
+KeyKind = Literal["live", "cal"]  # a client's, and that in the address of a calendar
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # nobody is called by what PostgreSQL cannot hold
 TOKEN_SECONDS = int(timedelta(hours=12).total_seconds())
 
 FIND_CLIENT = text("SELECT * FROM authenticate_client(:organisation_id, :digest)").bindparams(
     bindparam("organisation_id"), bindparam("digest")
+)
+FIND_CLIENT_BY_KEY = text("SELECT * FROM authenticate_client_key(:organisation_id, :key_id)").bindparams(
+    bindparam("organisation_id"), bindparam("key_id")
 )
 FIND_PERSON = text("SELECT * FROM authenticate_person(:organisation_id, :attribute, :value)").bindparams(
     bindparam("organisation_id"), bindparam("attribute"), bindparam("value")
@@ -94,10 +98,37 @@ class PersonCredential:
         return Caller(self.organisation_id, "person", rows[0].id, roles=frozenset(rows[0].roles))
 
 
-Credential = ClientKeyCredential | PersonCredential
+@dataclass(frozen=True, slots=True)
+class AccessTokenCredential:
+    """A token of ours for one key of a client: it holds as long as the key does, for these scopes and no more."""
+
+    organisation_id: UUID
+    key_id: UUID
+    scopes: frozenset[str]
+
+    def find(self, session: Session) -> Caller:
+        values = {"organisation_id": self.organisation_id, "key_id": self.key_id}
+        row = execute(session, FIND_CLIENT_BY_KEY, values).one_or_none()
+        if row is None:
+            raise Unauthenticated
+        return Caller(self.organisation_id, "client", row.id, scopes=self.scopes & frozenset(row.scopes))
 
 
-def _base62(number: int, width: int) -> str:
+Credential = ClientKeyCredential | PersonCredential | AccessTokenCredential
+
+
+def from_base62(text: str) -> int:
+    """Return the number of ``base62``. Raise ValueError for what is none, or more than 128 bits."""
+    number = 0
+    for character in text:
+        number = number * 62 + ALPHABET.index(character)
+    if number >> 128:
+        raise ValueError("more than 128 bits")
+    return number
+
+
+def base62(number: int, width: int) -> str:
+    """Return a number in ``width`` digits and letters."""
     digits = ""
     while number:
         number, digit = divmod(number, 62)
@@ -105,28 +136,27 @@ def _base62(number: int, width: int) -> str:
     return digits.rjust(width, "0")
 
 
-def make_key(organisation_id: UUID) -> tuple[str, bytes]:
-    """Return a new client key and its SHA-256.
+def make_key(organisation_id: UUID, kind: KeyKind = "live") -> tuple[str, bytes]:
+    """Return a new key and its SHA-256.
 
     40 random base62 characters are 238 bits; the checksum after them finds typing errors without the database.
     """
     secret = "".join(secrets.choice(ALPHABET) for _ in range(40))
-    body = f"blst_live_{_base62(organisation_id.int, 22)}_{secret}"
-    key = body + _base62(zlib.crc32(body.encode()), 6)
+    body = f"blst_{kind}_{base62(organisation_id.int, 22)}_{secret}"
+    key = body + base62(zlib.crc32(body.encode()), 6)
     return key, hashlib.sha256(key.encode()).digest()
 
 
-def parse_key(key: str) -> ClientKeyCredential:
-    """Return the credential in a client key. Raise Unauthenticated for a malformed one, without asking the database."""
+def parse_key(key: str, kind: KeyKind = "live") -> ClientKeyCredential:
+    """Return the credential in a key. Raise Unauthenticated for a malformed one, without asking the database."""
     found = KEY.fullmatch(key)
-    if found is None or _base62(zlib.crc32(key[:-6].encode()), 6) != found.group(3):
+    if found is None or found.group(1) != kind or base62(zlib.crc32(key[:-6].encode()), 6) != found.group(4):
         raise Unauthenticated
-    number = 0
-    for character in found.group(1):
-        number = number * 62 + ALPHABET.index(character)
-    if number >> 128:
-        raise Unauthenticated
-    return ClientKeyCredential(UUID(int=number), hashlib.sha256(key.encode()).digest())
+    try:
+        organisation_id = UUID(int=from_base62(found.group(2)))
+    except ValueError:
+        raise Unauthenticated from None
+    return ClientKeyCredential(organisation_id, hashlib.sha256(key.encode()).digest())
 
 
 class DevelopmentIssuer:

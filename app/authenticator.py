@@ -2,7 +2,9 @@
 
 from fastapi import Request
 
+from app import oauth
 from app.auth import Credential, DevelopmentIssuer, parse_key
+from app.crypto import Vault
 from app.errors import Unauthenticated
 from app.oidc import Issuers, Unverified
 
@@ -12,8 +14,8 @@ LONGEST_TOKEN = 8192
 class Authenticator:
     """Turns an Authorization header into a credential, before any body is read."""
 
-    def __init__(self, development: DevelopmentIssuer | None, issuers: Issuers) -> None:
-        self.development, self.issuers = development, issuers
+    def __init__(self, vault: Vault, development: DevelopmentIssuer | None, issuers: Issuers) -> None:
+        self.vault, self.development, self.issuers = vault, development, issuers
 
     async def identify(self, request: Request) -> Credential:
         """Return the credential of a request. Raise Unauthenticated for a missing, malformed, forged or expired one.
@@ -24,6 +26,8 @@ class Authenticator:
         token = token.strip()
         if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
             raise Unauthenticated
+        if token.startswith(oauth.PREFIX):
+            return oauth.parse(self.vault, token)
         if token.startswith("blst_"):
             return parse_key(token)
         unverified = Unverified.read(token)

@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app import telemetry
+from app.anchoring import Anchoring
 from app.database import Database
+from app.erasure_ledger import Filing
+from app.job_runner import JobRunner
 from app.settings import Settings
 from app.wakeup import Wakeup
 from app.worker import Worker, announce
@@ -24,10 +27,15 @@ async def background(settings: Settings, database: Database, wakeup: Wakeup) -> 
     gc.freeze()  # what is made at start stays: looking through it again and again held requests up for 200 ms
     interval = settings.worker_interval_seconds
     if settings.worker == "inline":
-        work = Worker(database, wakeup, interval).run()
+        work = [
+            Worker(database, wakeup, interval).run(),
+            JobRunner(database, interval).run(),
+            Anchoring.of(database, settings).run(),
+            Filing.of(database, settings).run(),
+        ]
     else:
-        work = announce(database, wakeup, interval)
-    tasks = [asyncio.create_task(work), asyncio.create_task(_measure(database))]
+        work = [announce(database, wakeup, interval)]
+    tasks = [asyncio.create_task(each) for each in (*work, _measure(database))]
     for task in tasks:
         task.add_done_callback(_report)
     try:

@@ -124,7 +124,10 @@ class Call(StrictRequest):
         )
 
     def _rows(self, session: Session, work: Callable[..., Any], paging: Paging, args: Any) -> tuple[bytes, str | None]:
-        page = work(session, self._admit(session), paging, *args)
+        caller = self._admit(session)
+        page = work(session, caller, paging, *args)
+        if caller.has_written:
+            self.app.state.wake(caller.organisation_id)
         adapter = self._item_adapter()
         lines = [adapter.dump_json(adapter.validate_python(row, from_attributes=True)) for row in page["data"]]
         return b"".join(line + b"\n" for line in lines), page["next_cursor"]

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -28,18 +29,30 @@ class Vault:
 
     def __init__(self, master_keys: Sequence[bytes]) -> None:
         self._keys = {hashlib.sha256(key).digest()[:4]: key for key in master_keys}
-        self._current = next(iter(self._keys))
+        self.current = next(iter(self._keys))
         self._ciphers: dict[tuple[bytes, str], AESGCM] = {}
 
-    def seal(self, purpose: str, organisation_id: UUID, plain: bytes) -> bytes:
-        """Return ``plain`` encrypted for one purpose of one organisation: key id (4), nonce (12), text and tag."""
-        nonce, cipher = os.urandom(12), self._cipher(self._current, purpose)
-        return self._current + nonce + cipher.encrypt(nonce, plain, organisation_id.bytes)
+    @property
+    def ids(self) -> tuple[bytes, ...]:
+        """The short names of the master keys, the first one first: of 4 bytes, which tell nothing of the key."""
+        return tuple(self._keys)
 
-    def open(self, purpose: str, organisation_id: UUID, sealed: bytes) -> bytes:
+    def knows(self, sealed: bytes) -> bool:
+        """Return whether the master key that something was sealed under is one of these."""
+        return sealed[:4] in self._keys
+
+    def seal(self, purpose: str, organisation_id: UUID, plain: bytes, about: bytes = b"") -> bytes:
+        """Return ``plain`` encrypted for one purpose of one organisation: key id (4), nonce (12), text and tag.
+
+        It opens only with the same ``about``, which is not stored.
+        """
+        nonce, cipher = os.urandom(12), self._cipher(self.current, purpose)
+        return self.current + nonce + cipher.encrypt(nonce, plain, organisation_id.bytes + about)
+
+    def open(self, purpose: str, organisation_id: UUID, sealed: bytes, about: bytes = b"") -> bytes:
         """Return what was sealed. Raise ValueError for anything that was not, here, for this purpose."""
         try:
-            return self._cipher(sealed[:4], purpose).decrypt(sealed[4:16], sealed[16:], organisation_id.bytes)
+            return self._cipher(sealed[:4], purpose).decrypt(sealed[4:16], sealed[16:], organisation_id.bytes + about)
         except (InvalidTag, KeyError, ValueError) as error:
             raise ValueError("not sealed here") from error
 
@@ -54,11 +67,19 @@ class Vault:
         except ValueError as error:
             raise ValueError("not sealed here") from error
 
+    def secret(self, purpose: str) -> bytes:
+        """Return a secret for one purpose, for code that seals by itself; another first master key gives another."""
+        return self._derived(self.current, purpose)
+
     def _cipher(self, key_id: bytes, purpose: str) -> AESGCM:
         cipher = self._ciphers.get((key_id, purpose))
         if cipher is None:
             cipher = self._ciphers[key_id, purpose] = AESGCM(self._derived(key_id, purpose))
         return cipher
+
+    def derived(self, purpose: str) -> list[bytes]:
+        """Return 32 bytes for one purpose from each master key, those of the first one first."""
+        return [self._derived(key_id, purpose) for key_id in self._keys]
 
     def _derived(self, key_id: bytes, purpose: str) -> bytes:
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"ballast/{purpose}".encode()).derive(self._keys[key_id])
@@ -74,6 +95,11 @@ def master_keys(settings: Settings) -> list[bytes]:
     if settings.is_production:
         raise MasterKeyError("BALLAST_MASTER_KEYS is not set: production needs at least one key of 32 bytes in base64.")
     return [private_file(settings.data_dir / "master.key", lambda: secrets.token_bytes(KEY_BYTES))]
+
+
+def vault_of(settings: Settings) -> Callable[[], Vault]:
+    """Return how to get the vault of the settings, for who may not need one. Calling it raises MasterKeyError."""
+    return cache(lambda: Vault(master_keys(settings)))
 
 
 def _decoded(key: str) -> bytes:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.util.concurrency import greenlet_spawn
 
+from app.crypto import Vault
 from app.errors import OutcomeUnknown, sqlstate
 from app.settings import Settings
 
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 SET_TENANT = text("SELECT set_tenant(:organisation_id)").bindparams(bindparam("organisation_id"))
 RETRIED = ("40001", "40P01")  # serialization failure, deadlock
-CONNECTION = "connection"
+CONNECTION, VAULT = "connection", "vault"  # what a session of ours carries in its info
 
 
 def make_engine(url: str, settings: Settings, *, role: str | None = None) -> AsyncEngine:
@@ -52,8 +53,8 @@ def make_engine(url: str, settings: Settings, *, role: str | None = None) -> Asy
 class Database:
     """Runs work in transactions."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
+    def __init__(self, engine: AsyncEngine, vault: Callable[[], Vault] | None = None) -> None:
+        self.engine, self.vault = engine, vault
         self._running: set[asyncio.Task[Any]] = set()
 
     async def run(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -71,7 +72,7 @@ class Database:
     def _in_transaction(self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         with self.engine.sync_engine.connect() as connection:
             try:
-                result = _work_on(connection, work, *args, **kwargs)
+                result = self._work_on(connection, work, *args, **kwargs)
             except DBAPIError as error:
                 if not (error.connection_invalidated or sqlstate(error) in RETRIED):
                     raise
@@ -79,8 +80,19 @@ class Database:
                 _commit(connection)
                 return result
         with self.engine.sync_engine.connect() as connection:
-            result = _work_on(connection, work, *args, **kwargs)
+            result = self._work_on(connection, work, *args, **kwargs)
             _commit(connection)
+            return result
+
+    def _work_on(
+        self, connection: Connection, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``work`` on a session over this connection, whose transaction is ours to end."""
+        connection.begin()  # else the session would begin it at its first statement, and take it back when it closes
+        with Session(connection, expire_on_commit=False) as session:
+            session.info[CONNECTION], session.info[VAULT] = connection, self.vault
+            result = work(session, *args, **kwargs)
+            session.flush()
             return result
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
@@ -97,18 +109,6 @@ class Database:
         if self._running:
             await asyncio.wait(self._running, timeout=2)
         await self.engine.dispose()
-
-
-def _work_on(
-    connection: Connection, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    """Run ``work`` on a session over this connection, whose transaction is ours to end."""
-    connection.begin()  # else the session would begin it at its first statement, and take it back when it closes
-    with Session(connection, expire_on_commit=False) as session:
-        session.info[CONNECTION] = connection
-        result = work(session, *args, **kwargs)
-        session.flush()
-        return result
 
 
 def _commit(connection: Connection) -> None:

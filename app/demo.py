@@ -15,7 +15,21 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from app import clock, demo_calls, demo_people, demo_plans, events
+from app import (
+    clock,
+    demo_audit,
+    demo_calls,
+    demo_coaching,
+    demo_eap,
+    demo_matches,
+    demo_mentors,
+    demo_people,
+    demo_plans,
+    demo_rights,
+    demo_session_notes,
+    demo_thoughts,
+    events,
+)
 from app.auth import Caller
 from app.demo_days import Days
 from app.demo_people import AREAS, Person
@@ -69,6 +83,14 @@ def create(session: Session) -> Demo:
     by_name = {person.user_name: ids[person.number] for person in people}
     others = [next(p.user_name for p in people if p.area is area and p.is_agent) for area in AREAS[1:]]
     demo_plans.make(session, organisation_id, by_name, others)
+    demo_thoughts.make(session, organisation_id, by_name[EMPLOYEE])
+    demo_mentors.make(session, organisation_id, by_name, others)
+    demo_matches.make(session, organisation_id, by_name, others)
+    demo_coaching.make(session, organisation_id, by_name, others)
+    demo_session_notes.make(session, organisation_id, by_name)
+    keys[demo_eap.EAP_PROVIDER] = demo_eap.make(session, organisation_id, by_name, others)
+    demo_audit.make(session, organisation_id, by_name)
+    demo_rights.make(session, organisation_id, by_name[EMPLOYEE])
     return Demo(str(organisation_id), keys)
 
 

@@ -84,7 +84,7 @@ class Days:
         """Answer what was just offered, in the order of the people's numbers."""
         table = SupportPrompt.__table__
         offered = self.session.execute(
-            select(table.c.id, table.c.employee_id, table.c.kind).where(
+            select(table.c.id, table.c.employee_id, table.c.kind, table.c.expires_at).where(
                 table.c.organisation_id == self.contact_centre.organisation_id,
                 table.c.offered_at == moment,
                 table.c.state == "offered",
@@ -99,14 +99,13 @@ class Days:
                 self.team_prompts += 1
             else:
                 fate = self.chance.choices(FATES, person.area.answers if person.area else (1, 1, 1, 1))[0]
-            self._give(self._caller(person), row.id, fate, moment)
+            at = moment + timedelta(minutes=self.chance.randint(1, 9))
+            if fate != "left" and at < row.expires_at:
+                self._give(self._caller(person), row.id, fate, at)
 
-    def _give(self, caller: Caller, prompt_id: UUID, fate: str, moment: datetime) -> None:
-        """Give an answer some minutes later. Whose time is over by then is too late, and nothing happens."""
-        at = moment + timedelta(minutes=self.chance.randint(1, 9))
+    def _give(self, caller: Caller, prompt_id: UUID, fate: str, at: datetime) -> None:
+        """Give an answer, and do what was accepted some minutes later."""
         with clock.standing_at(at):
-            if fate == "left" or prompts.read(self.session, caller, prompt_id)["state"] != "offered":
-                return
             prompts.answer(self.session, caller, prompt_id, "decline" if fate == "declined" else "accept")
         if fate == "done":
             with clock.standing_at(at + timedelta(minutes=20)):

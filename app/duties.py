@@ -11,12 +11,25 @@ from typing import Any
 from sqlalchemy import Select, Uuid, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from app import idempotency, queries
+from app import idempotency, jobs, queries
 from app.auth import Caller
-from app.models import AuditEntry, FeedCounter, Goal, IdempotentAnswer, OutgoingEvent, RefusedCallEvent, SupportPrompt
+from app.job_runner import KINDS
+from app.models import (
+    AuditEntry,
+    BreakGlassRequest,
+    FeedCounter,
+    Goal,
+    IdempotentAnswer,
+    MentorAssignment,
+    OutgoingEvent,
+    RefusedCallEvent,
+    SupportPrompt,
+)
 from app.models.goal import GoalState, Health
 from app.models.strain import PromptState
-from app.services import goal_health
+from app.services import audit_seal as audit_seals
+from app.services import break_glass, goal_health, mentor_rhythm, review_part
+from app.services import mentor_match as matches
 from app.services import support_prompt as prompts
 
 BATCH = 5_000
@@ -91,6 +104,17 @@ def number(session: Session, caller: Caller, now: datetime) -> Done:
     return Done(late, more)
 
 
+def seal(session: Session, caller: Caller, now: datetime) -> Done:
+    """Seal what is numbered of the audit, so that a change of it shows. How late it came is how long it could be."""
+    more, oldest = audit_seals.seal(session, caller, now)
+    return Done((now - oldest).total_seconds() if oldest else 0, more)
+
+
+def seal_texts(session: Session, caller: Caller, now: datetime) -> Done:  # noqa: ARG001  # the signature of a duty
+    """Seal what people wrote before they had keys."""
+    return Done(more=review_part.seal_plain(session, caller) == review_part.AT_ONCE)
+
+
 def expire(session: Session, caller: Caller, now: datetime) -> Done:
     """Mark the support prompts whose time is over as expired."""
     oldest = session.scalar(_first_expiry(caller).where(SupportPrompt.expires_at <= now))
@@ -109,15 +133,34 @@ def lapse(session: Session, caller: Caller, now: datetime) -> Done:
     return Done((now - oldest).total_seconds(), more=count == goal_health.AT_ONCE)
 
 
+def flag(session: Session, caller: Caller, now: datetime) -> Done:
+    """Flag mentor pairs that have not met as agreed, let proposals run out, end what nobody came back to."""
+    oldest = session.scalar(_first_of_pairs(caller).where(MentorAssignment.due_at <= now))
+    if oldest is None:
+        return Done()
+    count = mentor_rhythm.sweep(session, caller, now)
+    return Done((now - oldest).total_seconds(), more=count == mentor_rhythm.AT_ONCE)
+
+
+def close_break_glass(session: Session, caller: Caller, now: datetime) -> Done:
+    """Let requests to read in an emergency run out."""
+    oldest = session.scalar(_first_break_glass(caller).where(BreakGlassRequest.expires_at <= now))
+    if oldest is None:
+        return Done()
+    count = break_glass.expire(session, caller, now)
+    return Done((now - oldest).total_seconds(), more=count == break_glass.AT_ONCE)
+
+
 def purge(session: Session, caller: Caller, now: datetime) -> Done:
-    """Remove stored answers, refused call events and outgoing events whose time is over."""
+    """Remove stored answers, refused call events, outgoing events and matchings whose time is over."""
     answers, refused = IdempotentAnswer.__table__, RefusedCallEvent.__table__
     counts = [
         _remove(session, caller, answers.c.key_digest, answers.c.created_at < now - idempotency.LIFETIME),
         _remove(session, caller, refused.c.id, refused.c.created_at < now - REFUSED_EVENTS_KEPT),
         _remove_outgoing(session, caller, now - OUTGOING_EVENTS_KEPT),
     ]
-    return Done(more=max(counts) == BATCH)
+    matchings = matches.purge(session, caller, now)
+    return Done(more=max(counts) == BATCH or matchings == matches.PURGED_AT_ONCE)
 
 
 def _remove(session: Session, caller: Caller, key: Any, is_over: Any) -> int:
@@ -144,7 +187,23 @@ def next_due(session: Session, caller: Caller, now: datetime) -> datetime:
     """Return when there will be something to do for an organisation, if nobody writes."""
     expiry = session.scalar(_first_expiry(caller).where(SupportPrompt.expires_at > now))
     due = session.scalar(_first_lapse(caller).where(Goal.update_due_at > now))
-    return min(moment for moment in (expiry, due, now + LOOKED_AT_LEAST_EVERY) if moment is not None)
+    flag_due = session.scalar(_first_of_pairs(caller).where(MentorAssignment.due_at > now))
+    closing = session.scalar(_first_break_glass(caller).where(BreakGlassRequest.expires_at > now))
+    of_jobs = [jobs.next_due(session, caller, kind.model, now) for kind in KINDS.values()]
+    moments = (*of_jobs, closing, expiry, due, flag_due, now + LOOKED_AT_LEAST_EVERY)
+    return min(moment for moment in moments if moment is not None)
+
+
+def _first_of_pairs(caller: Caller) -> Select[datetime | None]:
+    return select(func.min(MentorAssignment.due_at)).where(
+        MentorAssignment.organisation_id == caller.organisation_id, MentorAssignment.due_at.is_not(None)
+    )
+
+
+def _first_break_glass(caller: Caller) -> Select[datetime | None]:
+    return select(func.min(BreakGlassRequest.expires_at)).where(
+        BreakGlassRequest.organisation_id == caller.organisation_id, BreakGlassRequest.state.in_(break_glass.OPEN)
+    )
 
 
 def _first_lapse(caller: Caller) -> Select[datetime | None]:

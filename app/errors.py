@@ -142,7 +142,12 @@ def instance_of(scope: Mapping[str, Any]) -> str:
     if "endpoint" not in scope:
         return "/"
     names = {str(value): name for name, value in parameters.items()}
-    return "/".join(names.get(part, part) for part in scope["path"].split("/"))
+    return "/".join(_named(part, names) for part in scope["path"].split("/"))
+
+
+def _named(part: str, names: Mapping[str, str]) -> str:
+    value, dot, ending = part.rpartition(".")  # a parameter may stand before the name of a format
+    return names[value] + dot + ending if value in names else names.get(part, part)
 
 
 def respond(refusal: Refusal, scope: Mapping[str, Any]) -> Response:

@@ -8,15 +8,19 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from app import reasons
 from app.auth import Caller
 from app.models import AuditEntry, OutgoingEvent
+from app.reads import record_read, record_reads
+
+__all__ = ("PUBLISHED", "Change", "record", "record_changes", "record_many", "record_read", "record_reads")
 
 # The only types of event that may leave at all. Never: flags, or what a person keeps to themself. An offer that was
 # declined and one that ran out look the same from outside, so neither is sent.
 PUBLISHED = frozenset(
     f"{resource}.{verb}"
     for resource, verbs in {
-        "employee": "created updated deactivated reactivated",
+        "employee": "created updated deactivated reactivated erased",
         "team": "created updated deleted",
         "team_member": "created deleted",
         "service_area": "created updated deleted",
@@ -33,6 +37,15 @@ PUBLISHED = frozenset(
         "goal_template": "created updated archived",
         "review": "created updated shared completed",
         "review_action": "created made_goal",
+        "coaching_session": "requested scheduled updated declined answered rescheduled people_changed started completed"
+        " no_show acknowledged cancelled",
+        "session_series": "created changed cancelled",
+        "work_pattern": "updated",
+        "mentor_profile": "created updated deleted",
+        "mentor_assignment": "proposed agreed accepted declined expired updated paused resumed completed ended flagged"
+        " met",
+        "mentor_meeting": "recorded withdrawn",
+        "mentor_match": "requested succeeded failed cancelled confirmed",
     }.items()
     for verb in verbs.split()
 )
@@ -49,8 +62,8 @@ def record(
 ) -> None:
     """Write to the audit that ``caller`` did ``action`` (``employee.updated``) to ``row``, and out where allowed.
 
-    ``details`` holds names of changed fields, states and given reasons, never a content. A private row never leaves,
-    and its entry names nobody.
+    ``details`` holds names of changed fields, states and a given ``reason``, never a content. A reason is sealed unless
+    it is a ``reasons.Sentence``. A private row never leaves, and its entry names nobody.
     """
     record_many(session, caller, action, [row], subject_id=subject_id, details=details)
 
@@ -67,24 +80,26 @@ def record_many(
     """Write one action on many rows of one table. See ``record``."""
     caller.has_written = True
     session.flush()
+    rows = list(rows)
+    entries = [
+        {
+            "organisation_id": caller.organisation_id,
+            "action": action,
+            "resource": row.__tablename__,
+            "resource_id": row.id,
+            "details": dict(details or {}),
+            **_who(caller, subject_id or getattr(row, "employee_id", None), getattr(row, "private", False)),
+        }
+        for row in rows
+    ]
+    session.add_all(AuditEntry(**entry) for entry in reasons.seal(session, caller, entries))
     for row in rows:
-        resource = row.__tablename__
-        session.add(
-            AuditEntry(
-                organisation_id=caller.organisation_id,
-                action=action,
-                resource=resource,
-                resource_id=row.id,
-                details=dict(details or {}),
-                **_who(caller, subject_id or getattr(row, "employee_id", None), getattr(row, "private", False)),
-            )
-        )
         if action in PUBLISHED and not getattr(row, "private", False):
             session.add(
                 OutgoingEvent(
                     organisation_id=caller.organisation_id,
                     type=action,
-                    resource=resource,
+                    resource=row.__tablename__,
                     resource_id=row.id,
                     data=_thin(row),
                 )
@@ -110,19 +125,17 @@ def record_changes(session: Session, caller: Caller, resource: str, changes: Seq
         return
     caller.has_written = True
     about = {"organisation_id": caller.organisation_id, "resource": resource}
-    session.execute(
-        insert(AuditEntry),
-        [
-            {
-                **about,
-                **_who(caller, change.subject_id, change.private),
-                "action": change.action,
-                "resource_id": change.row_id,
-                "details": dict(change.details),
-            }
-            for change in changes
-        ],
-    )
+    entries = [
+        {
+            **about,
+            **_who(caller, change.subject_id, change.private),
+            "action": change.action,
+            "resource_id": change.row_id,
+            "details": dict(change.details),
+        }
+        for change in changes
+    ]
+    session.execute(insert(AuditEntry), reasons.seal(session, caller, entries))
     leaving = [
         {
             **about,

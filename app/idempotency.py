@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app import clock, queries
+from app import clock, queries, texts
 from app.auth import Caller
 from app.crypto import Vault
 from app.errors import BadRequest, Conflict, Unprocessable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.call import Call
 
 LIFETIME = timedelta(hours=24)
-PURPOSE = "idempotent-answer"
+PURPOSE, SEALED_IN = "idempotent-answer", "idempotent_answer.body"
 TRY_LOCK = select(func.pg_try_advisory_xact_lock(bindparam("number")))
 KEPT_HEADERS = ("etag", "location", "content-type")
 
@@ -46,9 +46,16 @@ class Attempt:
                 fingerprint=self.fingerprint,
                 status=response.status_code,
                 headers={name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
-                body=self.vault.seal(PURPOSE, organisation_id, body),
+                body=self._sealed(session, body),
             )
         )
+
+    def _sealed(self, session: Session, body: bytes) -> bytes:
+        """Seal an answer under the person's key, so that it goes with them; a client's under the master key."""
+        person_id = self.caller.employee_id
+        if person_id is None:
+            return self.vault.seal(PURPOSE, self.caller.organisation_id, body)
+        return texts.seal_bytes(session, self.caller, person_id, SEALED_IN, self.key_digest, body)
 
 
 def begin(session: Session, caller: Caller, call: "Call") -> Attempt | Response | None:
@@ -92,9 +99,21 @@ def _stored(session: Session, caller: Caller, key_digest: bytes) -> IdempotentAn
 
 
 def _replayed(session: Session, caller: Caller, call: "Call", stored: IdempotentAnswer, vault: Vault) -> Response:
-    body = vault.open(PURPOSE, caller.organisation_id, stored.body)
+    body = _opened(session, caller, stored, vault)
     _require_still_visible(session, caller, call, stored.status, body)
     return Response(body, stored.status, {**stored.headers, "Idempotency-Replayed": "true"})
+
+
+def _opened(session: Session, caller: Caller, stored: IdempotentAnswer, vault: Vault) -> bytes:
+    """Return a stored answer. Raise Conflict where the key that it was sealed under is gone: it is not done again."""
+    try:
+        if caller.employee_id is None or vault.knows(stored.body):  # a person's, too, before they had keys of their own
+            return vault.open(PURPOSE, caller.organisation_id, stored.body)
+        return texts.reveal_bytes(session, caller, caller.employee_id, SEALED_IN, stored.key_digest, stored.body)
+    except (ValueError, texts.Unreadable):
+        raise Conflict(
+            "answer_gone", "This was done, but its answer can no longer be shown: read what it did."
+        ) from None
 
 
 def _require_still_visible(session: Session, caller: Caller, call: "Call", status: int, body: bytes) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.orm import Session
 
-from app import embedded, migrate
+from app import crypto, embedded, migrate
 from app.crypto import MasterKeyError
 from app.database import Database, make_engine
 from app.settings import Settings, get_settings
@@ -95,7 +95,8 @@ class Ground:
 
     def database(self, settings: Settings) -> Database:
         """Return the application's door to it, with a pool of its own."""
-        return Database(make_engine(self.urls.application, settings, role=self.urls.application_role))
+        engine = make_engine(self.urls.application, settings, role=self.urls.application_role)
+        return Database(engine, crypto.vault_of(settings))
 
 
 @contextmanager
@@ -118,11 +119,16 @@ def ground(settings: Settings, *, exclusive: bool = False) -> Iterator[Ground]:
 
 async def run_once(ground: Ground, settings: Settings, work: Callable[[Session], T]) -> T:
     """Run ``work`` in one transaction of a database that can be used. The embedded one is migrated where it lags."""
+    return await run_on(ground, settings, lambda database: database.run(work))
+
+
+async def run_on(ground: Ground, settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Do ``work`` on a database that can be used, in transactions of its own. See ``run_once``."""
     if ground.is_embedded:
         await migrate.migrate(ground.urls)
     database = ground.database(settings)
     try:
         await migrate.check(database.engine, settings)
-        return await database.run(work)
+        return await work(database)
     finally:
         await database.close()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Scope
 
 from app import crypto, openapi
 from app.auth import DevelopmentIssuer
@@ -17,11 +18,15 @@ from app.middleware import Draining, RateLimiter, RequestContext
 from app.oidc import Issuers
 from app.readiness import Readiness
 from app.routers import ROUTERS
+from app.scim.endpoint import add_scim
 from app.settings import Settings, get_settings
+from app.telemetry import leaves_no_trace
 from app.wakeup import Wakeup
 
 # How long a stop waits for transactions whose callers are gone; those of requests have ended by then.
 PATIENCE_SECONDS = 2.0
+# Of one calendar's address. Clients ask every few minutes at most.
+CALENDAR_READS_PER_MINUTE = 60
 ALLOWED = ("Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-Id")
 EXPOSED = (
     "ETag",
@@ -62,6 +67,7 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
             "metrics": settings.telemetry,
             "logs": False,
             "auto_configure": settings.telemetry,
+            "exclude": lambda scope: holds_a_secret(scope) or leaves_no_trace(scope),
         },
     )
     app.state.settings, app.state.database, app.state.stopped = settings, database, False
@@ -70,6 +76,7 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     if database is not None:
         add_secrets(app, settings)
     app.state.limiter = RateLimiter(settings.rate_limit_per_minute)
+    app.state.calendar_limiter = RateLimiter(CALENDAR_READS_PER_MINUTE)
     add_handlers(app)
     app.add_middleware(Draining)
     if settings.cors_origins:
@@ -84,14 +91,25 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     app.add_middleware(RequestContext)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat: an included router is matched route by route, twice
+    if database is not None:
+        add_scim(app, app.state.vault.secret("scim cursors"))
     if settings.docs:
         add_docs(app)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
+def holds_a_secret(scope: Scope) -> bool:
+    """Whether the address of a request holds a secret, as that of a calendar does, which a trace would keep."""
+    return "blst_" in scope.get("path", "") or b"blst_" in scope.get("query_string", b"")
+
+
 def add_secrets(app: FastAPI, settings: Settings) -> None:
     """Give the application its vault and its issuers. Raise MasterKeyError where production has no key."""
-    app.state.vault = crypto.Vault(crypto.master_keys(settings))
+    vault = app.state.vault = crypto.Vault(crypto.master_keys(settings))
+    if app.state.database.vault is None:
+        app.state.database.vault = lambda: vault
     development = None if settings.is_production else DevelopmentIssuer.load(settings.data_dir)
-    app.state.authenticator = Authenticator(development, Issuers(settings.oidc_issuers, app.state.database))
+    app.state.authenticator = Authenticator(
+        app.state.vault, development, Issuers(settings.oidc_issuers, app.state.database)
+    )

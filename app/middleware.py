@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth import ClientKeyCredential, Credential
 from app.errors import METHODS, Busy, TooManyRequests, respond
-from app.telemetry import REQUESTS, SECONDS
+from app.telemetry import NEVER_COUNTED, REQUESTS, SECONDS, leaves_no_trace
 
 log = logging.getLogger("ballast.access")
 
@@ -68,7 +68,10 @@ def _report(scope: Scope, context: dict[str, Any]) -> None:
     route = getattr(scope.get("route"), "path", None) or "none"
     status, seconds = context.get("status", 499), context.pop("seconds", 0.0)
     method = scope["method"] if route != "none" and scope["method"] in METHODS else "any"
-    if route not in ("/healthz", "/readyz", "/metrics"):
+    if leaves_no_trace(scope):
+        log.info("request", extra={"status": status, "method": method, "route": route})
+        return
+    if route not in ("/healthz", "/readyz", "/metrics") and not route.startswith(NEVER_COUNTED):
         requests, durations = _measures(method, route, status)
         requests.inc()
         durations.observe(seconds)

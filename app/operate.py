@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +12,12 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app import banner, launch, worker
+from app import banner, launch, master_keys, worker
 from app import demo as demos
 from app import migrate as migrations
 from app import openapi as document
 from app.auth import TOKEN_SECONDS, Caller, DevelopmentIssuer
-from app.database import set_tenant
+from app.database import Database, set_tenant
 from app.errors import Refusal, refusal_of
 from app.launch import StartError
 from app.models import Client, Employee
@@ -39,6 +40,16 @@ def migrate() -> tuple[str | None, str]:
     settings = launch.read_settings()
     with launch.ground(settings) as ground:
         return asyncio.run(migrations.migrate(ground.urls))
+
+
+def keys_status() -> list[dict[str, Any]]:
+    """Return what stands under each master key, never a key."""
+    return [asdict(use) for use in _on_database(master_keys.status)]
+
+
+def rotate_keys() -> dict[str, Any]:
+    """Wrap every data key under the first of the master keys, and say which master keys nothing needs any more."""
+    return asdict(_on_database(master_keys.rotate))
 
 
 def openapi(*, check: bool) -> str:
@@ -149,6 +160,13 @@ def _outside_production(what: str) -> Settings:
     if settings.is_production:
         raise StartError(f"{what} for development only (BALLAST_ENVIRONMENT is production).")
     return settings
+
+
+def _on_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    """Do ``work`` in transactions of its own."""
+    settings = launch.read_settings()
+    with launch.ground(settings) as ground:
+        return asyncio.run(launch.run_on(ground, settings, work))
 
 
 def _within(settings: Settings, work: Callable[[Session], T]) -> T:

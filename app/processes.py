@@ -24,6 +24,7 @@ from app.settings import Settings
 
 BACKLOG = 2048
 START_SECONDS = 60
+LAST_CALL_SECONDS = 0.2  # in which a caller who has just been let in says what they want
 
 
 class Server(uvicorn.Server):
@@ -63,7 +64,10 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop as uvicorn does, but clean up also when forced."""
+        """Stop as uvicorn does, but answer whoever was let in just before, and clean up also when forced."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LAST_CALL_SECONDS)
         await super().shutdown(sockets)
         if self.force_exit:
             await self.lifespan.shutdown()
@@ -116,6 +120,8 @@ class Supervisor(multiprocess.Multiprocess):
 
     def join_all(self) -> None:
         """Wait for the processes to end; pass on a second Ctrl-C."""
+        for listening in self.sockets:
+            listening.close()  # or the kernel lets callers in here whom no process answers
         for process in self.processes:
             while process.process.exitcode is None:
                 process.process.join(0.2)

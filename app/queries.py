@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Integer, Row, Select, Uuid, bindparam, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from app import access, clock
+from app import access, clock, reads
 from app.auth import Caller
 from app.crypto import Vault
 from app.database import execute
@@ -42,7 +42,7 @@ def _one(resource: str, kind: str, roles: frozenset[str]) -> Select[Any]:
     mine = access.own_column(resource, kind)
     if mine is not None:
         columns.append(mine)
-    columns += access.may_columns(resource, kind, roles)
+    columns += (*access.may_columns(resource, kind, roles), *access.right_columns(resource, kind, roles))
     query = select(*columns).where(access._predicate(resource, "read", kind, roles))
     return query.where(table.c.organisation_id == ORGANISATION) if "organisation_id" in table.c else query
 
@@ -54,7 +54,9 @@ def read(session: Session, caller: Caller, resource: str, row_id: UUID) -> dict[
     ).one_or_none()
     if row is None:
         raise NotFound
-    return shown(caller, resource, row)
+    values = shown(caller, resource, row)
+    reads.record_shown(session, caller, resource, [values])
+    return values
 
 
 @cache
@@ -192,6 +194,7 @@ def paginate(
     values = {**parameters(caller), **given, **walk.values(), "page_limit": paging.limit + 1}
     rows = execute(session, query, values).all()
     data = [shown(caller, listing.resource, row) for row in rows[: paging.limit]]
+    reads.record_shown(session, caller, listing.resource, data)
     more = len(rows) > paging.limit
     key = str(listing.sorts[walk.sort.removeprefix("-")].key)
     return {
@@ -226,11 +229,16 @@ class _Walk:
     def next(self, key: Any, row_id: UUID) -> str:
         kind, value = ("t", key.isoformat()) if isinstance(key, datetime) else ("v", str(key))
         since = self.since.isoformat() if isinstance(self.since, datetime) else self.since
-        state = json.dumps([self.shape, kind, value, str(row_id), self.watermark, since])
+        state = json.dumps([self.shape, kind, value, str(row_id), _same_width(self.watermark), since])
         return self.vault.seal_text("cursor", self.organisation_id, state.encode())
 
     def watermark_text(self) -> str:
-        return self.vault.seal_text("watermark", self.organisation_id, str(self.watermark).encode())
+        return self.vault.seal_text("watermark", self.organisation_id, _same_width(self.watermark).encode())
+
+
+def _same_width(number: int) -> str:
+    """Return a number of audit entries so that its length, which sealing keeps, does not tell how many there are."""
+    return f"{number:019}"
 
 
 def _walk(session: Session, caller: Caller, listing: Listing, paging: Paging, given: Mapping[str, Any]) -> _Walk:
@@ -262,7 +270,7 @@ def _resumed(walk: _Walk, cursor: str, listing: Listing) -> _Walk:
     of_text = {datetime: datetime.fromisoformat, date: date.fromisoformat}.get(column.type.python_type)
     value = of_text(key) if of_text else column.type.python_type(key)
     started = datetime.fromisoformat(since) if isinstance(since, str) else since
-    return replace(walk, after=(value, row_id), watermark=watermark, since=started)
+    return replace(walk, after=(value, row_id), watermark=int(watermark), since=started)
 
 
 def _since(paging: Paging, organisation_id: UUID) -> int | datetime | None:
@@ -319,7 +327,10 @@ def _changed_since(resource: str, table: Any) -> ColumnElement[bool]:
         AuditEntry.recorded_at >= bindparam("since_time"),
     )
     changed = select(AuditEntry.resource_id).where(
-        AuditEntry.organisation_id == ORGANISATION, AuditEntry.resource == resource, later
+        AuditEntry.organisation_id == ORGANISATION,
+        AuditEntry.resource == resource,
+        AuditEntry.access_right.is_(None),  # to look at a row is not to change it
+        later,
     )
     clause: ColumnElement[bool] = table.c.id.in_(changed)
     return clause

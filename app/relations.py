@@ -19,11 +19,15 @@ Predicate = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
 @dataclass(frozen=True, eq=False)
 class Relation:
-    """How a person can stand to the person that a row is about. A role stands to everyone in the organisation."""
+    """How a person can stand to the person that a row is about. A role stands to everyone in the organisation.
+
+    A role that is ``by_row`` stands to some rows only, as its predicate says.
+    """
 
     name: str
     predicate: Predicate = field(default=lambda _subject: true())
     role: Role | None = None
+    by_row: bool = False
 
     def applies_to(self, caller: Caller) -> bool:
         return caller.kind == "person" and (self.role is None or self.role in caller.roles)
@@ -73,6 +77,7 @@ ANYONE = Relation("anyone")
 PROGRAMME_LEAD = Relation("programme_lead", role=Role.programme_lead)
 HR_ADMINISTRATOR = Relation("hr_administrator", role=Role.hr_administrator)
 AUDITOR = Relation("auditor", role=Role.auditor)
+DATA_PROTECTION_OFFICER = Relation("data_protection_officer", role=Role.data_protection_officer)
 LEAD_OF_TEAM_PROMPTS = Relation(
     "programme_lead_of_team_prompts", lambda _subject: SupportPrompt.team_id.is_not(None), role=Role.programme_lead
 )

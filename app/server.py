@@ -18,8 +18,11 @@ from sqlalchemy import make_url, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app import banner, crypto, demo, launch, migrate, processes, telemetry
+from app import banner, crypto, demo, launch, master_keys, migrate, processes, telemetry
+from app.anchoring import Anchoring
 from app.database import Database
+from app.erasure_ledger import Filing
+from app.job_runner import JobRunner
 from app.launch import Ground, StartError
 from app.main import create_app
 from app.models import DirectoryEntry
@@ -72,8 +75,14 @@ async def _work(settings: Settings, ground: Ground) -> None:
     database = ground.database(settings)
     try:
         await migrate.check(database.engine, settings)
+        await database.run(master_keys.require)
         log.info("working")
-        await Worker(database, Wakeup(), settings.worker_interval_seconds).run()
+        await asyncio.gather(
+            Worker(database, Wakeup(), settings.worker_interval_seconds).run(),
+            JobRunner(database, settings.worker_interval_seconds).run(),
+            Anchoring.of(database, settings).run(),
+            Filing.of(database, settings).run(),
+        )
     finally:
         await database.close(2)
 
@@ -183,6 +192,7 @@ async def prepare(settings: Settings, ground: Ground, url: str) -> tuple[Setting
     database, text = ground.database(settings), ""
     try:
         await migrate.check(database.engine, settings)
+        await database.run(master_keys.require)
         if not settings.is_production:
             found, made = await _demo(database, settings)
             facts += (

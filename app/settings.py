@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     worker: Literal["inline", "off"] = "inline"
     worker_interval_seconds: float = Field(default=1, gt=0, le=3600)
+    audit_anchor_file: Path | None = None
+    audit_anchor_url: HttpUrl | None = None
+    audit_anchor_seconds: float = Field(default=60, gt=0, le=86_400)
+    erasure_ledger_file: Path | None = None
     drain_seconds: float = Field(default=0, ge=0, le=60)
     shutdown_seconds: float = Field(default=25, gt=0, le=300)
 
@@ -66,6 +70,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("audit_anchor_url")
+    @classmethod
+    def _encrypted(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value is not None and value.scheme != "https":
+            raise ValueError("it must begin with https://")
+        return value
 
     @model_validator(mode="after")
     def _check_issuers(self) -> Self:

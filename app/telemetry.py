@@ -15,6 +15,9 @@ from sqlalchemy.pool import QueuePool
 
 from app import clock
 
+# Who watches the figures must not see that somebody just asked for help, or answered a suggestion.
+NEVER_COUNTED = ("/v1/eap-", "/v1/consent-texts", "/v1/thought-records")
+EAP_DIRECTORY = ("/v1/eap-providers", "/v1/eap-directory")
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 REQUESTS = Counter("ballast_requests", "Requests answered.", ("method", "route", "status"))
@@ -87,6 +90,14 @@ def note_organisation(scope: Mapping[str, Any], organisation_id: UUID) -> None:
     context = scope.get("ballast.context")
     if context is not None:
         context["organisation_id"] = organisation_id
+
+
+def leaves_no_trace(scope: Mapping[str, Any]) -> bool:
+    """Return whether a request looks something up in the EAP directory: of that there is no count, trace or caller."""
+    path = scope.get("path", "")
+    return scope.get("method") in ("GET", "HEAD") and any(
+        path == root or path.startswith(f"{root}/") for root in EAP_DIRECTORY
+    )
 
 
 def observe_pool(engine: AsyncEngine) -> None:

@@ -21,6 +21,7 @@ from app.auth import Caller
 from app.database import Database, set_tenant
 from app.models import DirectoryEntry
 from app.models.organisation import OrganisationState
+from app.services import eap_count, retention
 from app.telemetry import DUTY_LAG, DUTY_RUNS
 from app.wakeup import Wakeup
 
@@ -30,8 +31,21 @@ Duty = Callable[[Session, Caller, datetime], duties.Done]
 
 AT_ONCE: Mapping[str, Duty] = {"number": duties.number}
 # Expiring and lapsing write entries to number.
-WHEN_DUE: Mapping[str, Duty] = {"expire": duties.expire, "lapse": duties.lapse, **AT_ONCE}
-REGULARLY: Mapping[str, Duty] = {**WHEN_DUE, "purge": duties.purge}
+WHEN_DUE: Mapping[str, Duty] = {
+    "expire": duties.expire,
+    "lapse": duties.lapse,
+    "flag": duties.flag,
+    "close_break_glass": duties.close_break_glass,
+    **AT_ONCE,
+    "seal": duties.seal,
+}
+REGULARLY: Mapping[str, Duty] = {
+    **WHEN_DUE,
+    "purge": duties.purge,
+    "freeze_counts": eap_count.freeze,
+    "retain": retention.apply,
+    "seal_texts": duties.seal_texts,
+}
 
 EVERYONE_SECONDS = 60.0
 LEAST_GAP_SECONDS = 0.1

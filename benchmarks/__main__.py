@@ -18,20 +18,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from app import auth, embedded, migrate
+from app import auth, crypto, embedded, migrate
 from app.database import Database, make_engine
 from app.models import Client, ClientKey, Employee, OutcomeMapping, Source
 from app.models.base import folded
 from app.models.call_event import CodeKind
 from app.services import organisation as organisations
 from app.settings import Settings
-from benchmarks import batches, load
+from benchmarks import batches, load, sealing
 
-OURS, LIMIT = 8791, 8792
+OURS, LIMIT, UNSEALED = 8791, 8792, 8793
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Ground:
     """What the measured requests refer to."""
 
     key: str
+    organisation_id: UUID
     employee_id: str
+    user_name: str
     source_id: str
 
 
@@ -78,7 +81,8 @@ def lay(session: Session, people: int) -> Ground:
         )
         for code in ("abusive", "resolved")
     )
-    return Ground(key, str(employees[people // 2].id), str(source.id))
+    someone = employees[people // 2]
+    return Ground(key, organisation_id, str(someone.id), someone.user_name, str(source.id))
 
 
 @contextmanager
@@ -150,6 +154,15 @@ async def measure(urls: migrate.Urls, data_dir: Path, rounds: int, seconds: floa
         many = load.get("/v1/employees?limit=50", ground.key)
         await compare("list of 50 employees", many, load.get("/v1/employees", ground.key), rounds, seconds)
         await batches.measure(ground.key, ground.source_id, dsn, OURS, LIMIT, rounds, report)
+    database.vault = crypto.vault_of(settings)
+    employee_id = UUID(ground.employee_id)
+    record_id = await database.run(sealing.lay, ground.organisation_id, employee_id, 60)
+    token = auth.DevelopmentIssuer.load(data_dir).issue(ground.organisation_id, ground.user_name)
+    with (
+        serving("benchmarks.ours:application", OURS, environment),
+        serving("benchmarks.unsealed:application", UNSEALED, environment),
+    ):
+        await sealing.measure(token, record_id, OURS, UNSEALED, rounds, seconds, report)
     await database.close()
 
 
@@ -162,6 +175,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder, embedded.start(Path(folder)) as server:
         urls = asyncio.run(migrate.prepare_embedded(server.url))
         asyncio.run(measure(urls, Path(folder), arguments.rounds, arguments.seconds))
+    subprocess.run([sys.executable, "-m", "benchmarks.mentor_matching"], check=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """A small HTTP/1.1 load generator: raw keep-alive connections, one request in flight on each."""
 
 import asyncio
+import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -20,7 +22,7 @@ class Result:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, request: bytes, deadline: float, done: "asyncio.Future[None]") -> None:
+    def __init__(self, request: Callable[[], bytes], deadline: float, done: "asyncio.Future[None]") -> None:
         self.request, self.deadline, self.done = request, deadline, done
         self.answered = self.refused = 0
         self.buffer = b""
@@ -29,7 +31,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.write(self.request)
+        transport.write(self.request())
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -45,7 +47,7 @@ class _Connection(asyncio.Protocol):
         self.buffer = b""
         assert self.transport is not None
         if time.perf_counter() < self.deadline:
-            self.transport.write(self.request)
+            self.transport.write(self.request())
         else:
             self.transport.close()
 
@@ -54,15 +56,16 @@ class _Connection(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def run(port: int, request: bytes, *, connections: int, seconds: float) -> Result:
-    """Send ``request`` over and over on ``connections`` to loopback for ``seconds`` and count the answers."""
+async def run(port: int, request: bytes | Callable[[], bytes], *, connections: int, seconds: float) -> Result:
+    """Send ``request``, or what it returns each time, on ``connections`` to loopback, and count the answers."""
+    next_request = request if callable(request) else lambda: request
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     opened = []
     for _ in range(connections):
         done: asyncio.Future[None] = loop.create_future()
         _, protocol = await loop.create_connection(
-            lambda done=done: _Connection(request, started + seconds, done),  # type: ignore[misc]  # binds the loop's value
+            lambda done=done: _Connection(next_request, started + seconds, done),  # type: ignore[misc]  # binds the loop's value
             "127.0.0.1",
             port,
         )
@@ -86,4 +89,12 @@ def post(path: str, key: str, body: bytes) -> bytes:
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
+    return head.encode() + body
+
+
+def send(method: str, path: str, key: str, content: object) -> bytes:
+    """Return a request with a JSON body."""
+    body = json.dumps(content).encode()
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+    head += f"Content-Type: application/scim+json\r\nContent-Length: {len(body)}\r\nAccept: */*\r\n\r\n"
     return head.encode() + body

@@ -38,7 +38,15 @@ from app.models.base import new_id
 from app.models.call_event import CodeKind, FlagKind
 from app.models.client import GrantState, Role
 from app.models.strain import PromptKind
+from tests import examples_of_audit as audit
+from tests import examples_of_coaching as coaching
+from tests import examples_of_eap as eap
+from tests import examples_of_matches as matches
+from tests import examples_of_mentors as mentors
 from tests import examples_of_plans as plans
+from tests import examples_of_rights as rights
+from tests import examples_of_session_notes as session_notes
+from tests import examples_of_thoughts as thoughts
 from tests.world import World
 
 # A path up to its last parameter, and for each parameter the resource whose example goes there. A new route without an
@@ -67,6 +75,14 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "/v1/strain-signals/{signal_id}": {"signal_id": "strain_signal"},
     "/v1/support-prompts/{prompt_id}": {"prompt_id": "support_prompt"},
     **plans.EXAMPLES,
+    **session_notes.EXAMPLES,
+    **coaching.EXAMPLES,
+    **audit.EXAMPLES,
+    **mentors.EXAMPLES,
+    **matches.EXAMPLES,
+    **eap.EXAMPLES,
+    **thoughts.EXAMPLES,
+    **rights.EXAMPLES,
     "/v1/audit-entries/{entry_id}": {"entry_id": "audit_entry"},
 }
 
@@ -88,6 +104,14 @@ MEMBERS: dict[str, Callable[[Mapping[str, UUID]], dict[str, Any]]] = {
     "create_call_flag": lambda _: {"occurred_at": None},
 }
 MEMBERS |= plans.MEMBERS
+MEMBERS |= session_notes.MEMBERS
+MEMBERS |= coaching.MEMBERS
+MEMBERS |= audit.MEMBERS
+MEMBERS |= mentors.MEMBERS
+MEMBERS |= matches.MEMBERS
+MEMBERS |= eap.MEMBERS
+MEMBERS |= thoughts.MEMBERS
+MEMBERS |= rights.MEMBERS
 # What these answer to their example is a refusal by one of their rules.
 REFUSED_BY_A_RULE = {"complete_support_prompt": 409}
 # What these do to their example changes nothing: it is a dry run, or already as it is to be.
@@ -119,6 +143,14 @@ def furnish(session: Session, world: World, number: int = 1) -> dict[str, UUID]:
     _make_calls(session, world, number, make, made)
     _make_strain(session, world, number, make, made)
     plans.make_plans(world, number, make, made)
+    coaching.make_coaching(session, world, number, make, made)
+    mentors.make_mentors(world, number, make, made)
+    matches.make_matches(world, number, make, made)
+    thoughts.make_thoughts(session, world, make, made)
+    eap.make_eap(session, world, number, make, made)
+    audit.make_audit(session, world, number, make, made)
+    session_notes.make_session_notes(session, world, number, make, made)
+    rights.make_rights(session, world, number, make, made)
     _make_trail(session, world, number, make, made)
     return made
 

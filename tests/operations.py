@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app.main import create_app
-from app.openapi import describe
+from app.openapi import OTHER_PROTOCOLS, describe
 from app.policy.rule import Rule
 from app.routing import Route
 from app.settings import Settings
+from tests.examples_of_eap import acting_for_the_provider
 from tests.examples_of_resources import EXAMPLES, MEMBERS, furnish
 from tests.world import World
 
@@ -28,11 +29,25 @@ JSON = "application/json"
 WHO = {
     "self": "amira",
     "anyone": "amira",
+    "session_participant": "amira",
     "line_manager": "theo",
     "team_lead": "theo",
     "programme_lead": "noor",
     "programme_lead_of_team_prompts": "noor",
     "hr_administrator": "hana",
+    "referrer": "theo",
+    "eap_coordinator": "ines",
+    "eap_coordinator_in_place": "ines",
+    "data_protection_officer": "marguerite",
+    "looked_at": "amira",
+    "told": "amira",
+    "requester": "ines",
+    "eap_coordinator_beside": "ines",
+    "second_programme_lead": "noor",
+    "attendee": "amira",
+    "mentor": "grace",
+    "mentee_to_agree": "amira",
+    "mentor_to_agree": "jonas",
 }
 # What a reference in a body names, where that is not the name of the table.
 REFERRED = {"manager": "employee", "lead": "employee", "rule": "strain_rule", "flag": "call_flag"}
@@ -58,6 +73,10 @@ class Operation:
     @property
     def rule(self) -> Rule | None:
         return self.route.rule
+
+    @property
+    def is_of_a_provider(self) -> bool:
+        return self.route.action is not None and self.route.action[0] == "eap_case"
 
     @property
     def is_list(self) -> bool:
@@ -106,6 +125,8 @@ class Operation:
         """Return somebody whom the policy lets through the door of this operation: a client where it can be one."""
         if self.rule is None:
             return world.http()
+        if self.is_of_a_provider:
+            return await acting_for_the_provider(world)
         return await world.client() if self.rule.scope is not None else world.person(self.person)
 
     @property
@@ -232,10 +253,13 @@ class Stage:
     client: httpx.AsyncClient
     people: dict[str, httpx.AsyncClient]
     stranger: httpx.AsyncClient
+    eap_provider: httpx.AsyncClient
 
     def caller(self, operation: Operation) -> httpx.AsyncClient:
         if operation.rule is None:
             return self.stranger
+        if operation.is_of_a_provider:
+            return self.eap_provider
         return self.client if operation.rule.scope is not None else self.people[operation.person]
 
 
@@ -247,7 +271,9 @@ async def staged(world: World, elsewhere: World | None = None, *, examples: int 
     for number in range(2, examples + 1):
         await world.run(furnish, world, number)
     await world.run(_give_to_the_stage)
-    return Stage(world, elsewhere, mine, theirs, client, {n: world.person(n) for n in world.people}, world.http())
+    provider = await acting_for_the_provider(world)
+    people = {name: world.person(name) for name in world.people}
+    return Stage(world, elsewhere, mine, theirs, client, people, world.http(), provider)
 
 
 def _give_to_the_stage(session: Session) -> None:
@@ -257,8 +283,9 @@ def _give_to_the_stage(session: Session) -> None:
 
 @cache
 def every_operation() -> tuple[Operation, ...]:
-    """Return the operations of the service, for tests that run over all of them."""
-    return tuple(operations(create_app(Settings(worker="off"), None)))
+    """Return the operations that have the API's manners, for tests that run over all of them."""
+    found = operations(create_app(Settings(worker="off"), None))
+    return tuple(operation for operation in found if not operation.path.startswith(OTHER_PROTOCOLS))
 
 
 def named(operation: Operation) -> str:

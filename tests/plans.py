@@ -1,12 +1,16 @@
 """Builders of plans, goals and what is said of them, each through HTTP, and what they leave behind."""
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import httpx
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
-from app import clock
+from app import clock, reasons
+from app.auth import Caller
+from app.models import AuditEntry
 from tests.world import World
 
 PLANS, GOALS = "/v1/development-plans", "/v1/goals"
@@ -81,10 +85,31 @@ async def running_plan(who: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
     return await done(await who.post(f"{PLANS}/{plan['id']}/activate"))
 
 
-async def trail(world: World, row: dict[str, Any]) -> list[Any]:
-    """Return the audit entries of a row: action, actor, subject, details, the oldest first."""
-    query = text("SELECT action, actor_id, subject_id, details FROM audit_entry WHERE resource_id = :id ORDER BY id")
-    return list(await world.run(lambda session: session.execute(query, {"id": row["id"]}).all()))
+class Change(NamedTuple):
+    """What an audit entry says of a change."""
+
+    action: str
+    actor_id: UUID | None
+    subject_id: UUID | None
+    details: dict[str, Any]
+
+
+async def trail(world: World, row: dict[str, Any]) -> list[Change]:
+    """Return the audit entries of the changes of a row: action, actor, subject, details, the oldest first.
+
+    The reasons that were given stand among the details, as its history shows them.
+    """
+    entries = AuditEntry.__table__
+    query = select(entries).where(entries.c.organisation_id == world.id, entries.c.resource_id == UUID(row["id"]))
+    query = query.where(entries.c.access_right.is_(None)).order_by(entries.c.id)
+    owner_id = UUID(row["employee_id"]) if row.get("employee_id") else None
+
+    def read(session: Session) -> list[Change]:
+        found = [dict(each) for each in session.execute(query).mappings()]
+        shown = reasons.reveal(session, Caller(world.id, "system", None), found, owner_id)
+        return [Change(each["action"], each["actor_id"], each["subject_id"], each["details"]) for each in shown]
+
+    return list(await world.run(read))
 
 
 async def outgoing(world: World) -> list[tuple[str, str]]:

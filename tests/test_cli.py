@@ -1,6 +1,7 @@
 """The `ballast` command: what it prints, its exit statuses, and its one sentence when it refuses."""
 
 import asyncio
+import base64
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ from app import cli, clock, launch, migrate, settings, telemetry
 from app.models import Employee
 from app.models.client import Role
 from app.policy import SCOPES
+from tests.examples_of_resources import furnish
 from tests.test_worker import due_at, set_due
 from tests.world import World, etag
 
@@ -36,6 +38,11 @@ COMMANDS = [
     "client revoke",
     "client list",
     "role grant",
+    "keys status",
+    "keys rotate",
+    "audit verify",
+    "audit keys",
+    "restore-check",
 ]
 
 
@@ -304,6 +311,38 @@ class TestToken:
 class TestMigrate:
     def test_twice_is_once(self, ballast: Run) -> None:
         assert ballast("migrate").out == f"At {migrate.head()} already.\n"
+
+
+class TestKeys:
+    async def test_status_counts_what_stands_under_each_and_shows_no_key(
+        self, ballast: Run, world: World, data_dir: Path
+    ) -> None:
+        await world.run(furnish, world)
+
+        said = await beside(ballast, "keys", "status", "--json")
+
+        uses = json.loads(said.out)
+        assert uses[0]["place"] == "first"
+        assert uses[0]["data_keys"] >= 1
+        key = (data_dir / "master.key").read_bytes()
+        assert not {key.hex(), base64.b64encode(key).decode()} & {use["key"] for use in uses}
+        table = (await beside(ballast, "keys", "rotate", "--dry-run")).out.splitlines()
+        assert table[0].split() == ["key", "place", "data", "keys", "stored", "answers"]
+        assert table[1].split()[:2] == [uses[0]["key"], "first"]
+
+    async def test_rotate_with_one_key_has_nothing_to_do(self, ballast: Run, world: World) -> None:
+        await world.run(furnish, world)
+
+        said = await beside(ballast, "keys", "rotate", "--json")
+
+        assert json.loads(said.out)["rewrapped"] == 0
+
+    async def test_need_the_key_that_is_in_use(self, ballast: Run, world: World) -> None:
+        await world.run(furnish, world)
+
+        said = await asyncio.to_thread(ballast, "keys", "rotate", BALLAST_MASTER_KEYS=KEY)
+
+        assert said.refusal.startswith("BALLAST_MASTER_KEYS does not hold the master key")
 
 
 class TestOpenapi:

@@ -336,9 +336,9 @@ class TestKeyText:
 
     async def test_a_well_formed_one_of_nobody_is_refused(self, world: World, elsewhere: World) -> None:
         ours = await world.key()
-        stolen = auth._base62(elsewhere.id.int, 22) + ours[32:-6]
+        stolen = auth.base62(elsewhere.id.int, 22) + ours[32:-6]
         body = f"blst_live_{stolen}"
-        moved = body + auth._base62(zlib.crc32(body.encode()), 6)
+        moved = body + auth.base62(zlib.crc32(body.encode()), 6)
 
         for key in (auth.make_key(world.id)[0], moved):
             response = await world.http(key).get("/v1/me")

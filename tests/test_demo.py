@@ -210,4 +210,5 @@ class TestMaking:
 
     def test_it_is_made_in_bulk(self, harbour: Harbour) -> None:
         # So that the first start of `make run` stays quick, on any machine.
-        assert harbour.statements < 2000
+        # Half of them are four weeks of calls; the rest tells one story in each of the other areas.
+        assert harbour.statements < 2500

@@ -359,7 +359,12 @@ class TestWhoSeesWhom:
         for person in (noor, hana):
             assert await names(person, sort="user_name") == sorted(world.people)
 
-    @pytest.mark.parametrize("role", [Role.coach, Role.eap_coordinator, Role.auditor, Role.data_protection_officer])
+    async def test_the_data_protection_officer_sees_whom_they_are_to_erase(self, world: World) -> None:
+        await world.grant("grace", Role.data_protection_officer)
+
+        assert await names(world.person("grace"), sort="user_name") == sorted(world.people)
+
+    @pytest.mark.parametrize("role", [Role.coach, Role.eap_coordinator, Role.auditor])
     async def test_other_roles_see_themselves(self, world: World, role: Role) -> None:
         await world.grant("grace", role)
 

@@ -172,11 +172,11 @@ class TestRace:
         original = employees.create
 
         def create(session: Session, *arguments: Any) -> Any:
-            session.execute(text("SELECT pg_sleep(0.5)"))
+            session.execute(text("SELECT pg_sleep(1)"))
             return original(session, *arguments)
 
         monkeypatch.setattr(employees, "create", create)
-        return 0.5
+        return 1
 
     async def test_of_fifty_twins_leaves_one_row_and_the_others_in_peace(
         self, world: World, eight: Database, settings: Settings, slow: float
@@ -221,5 +221,5 @@ class TestRace:
         ]
 
         assert {response.status_code for response in await asyncio.gather(*requests)} == {201}
-        assert time.monotonic() - started < 2 * slow
+        assert time.monotonic() - started < 4 * slow  # not eight times
         await here.close()

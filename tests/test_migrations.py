@@ -24,40 +24,24 @@ from app.main import create_app
 from app.migrate import DatabaseError, Urls
 from app.models import Base
 from app.settings import Settings
+from tests.databases import as_superuser, create_beside, drop, moved, superuser_of
 from tests.examples_of_resources import furnish
 from tests.world import World
-
-DATABASE_OF_THE_SERVER = "postgres"
-
-
-def moved(url: str, **to: Any) -> str:
-    return make_url(url).set(**to).render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
 def superuser_url(urls: Urls) -> str:
     """Return the URL of somebody who may create databases and roles."""
-    if urls.application_role:
-        return moved(urls.owner, database=DATABASE_OF_THE_SERVER)
-    return moved(urls.owner, username="postgres", database=DATABASE_OF_THE_SERVER)
-
-
-async def as_superuser(url: str, *statements: str) -> None:
-    engine = migrate.owner_engine(url).execution_options(isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        for statement in statements:
-            await connection.execute(text(statement))
-    await engine.dispose()
+    return superuser_of(urls)
 
 
 @asynccontextmanager
 async def new_database(superuser_url: str, urls: Urls) -> AsyncIterator[Urls]:
-    name = f"ballast_test_{uuid7().hex}"
-    await as_superuser(superuser_url, f'CREATE DATABASE {name} OWNER "{make_url(urls.owner).username}"')
+    found = await create_beside(superuser_url, urls)
     try:
-        yield replace(urls, owner=moved(urls.owner, database=name), application=moved(urls.application, database=name))
+        yield found
     finally:
-        await as_superuser(superuser_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await drop(superuser_url, found)
 
 
 @pytest.fixture
@@ -131,9 +115,9 @@ class TestUpAndDown:
 
         left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
         functions = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
-        found = await run(
-            owner, lambda connection: connection.execute(text(f"{left} UNION {functions}")).scalars().all()
-        )
+        schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$|^public$'"
+        query = text(f"{left} UNION {functions} UNION {schemas}")
+        found = await run(owner, lambda connection: connection.execute(query).scalars().all())
         assert found == ["alembic_version"]
         assert await migrate.migrate(fresh) == (None, migrate.head())
         await run(owner, check)
@@ -177,10 +161,12 @@ class TestData:
 
             def migration(connection: Connection) -> int:
                 Operations(MigrationContext.configure(connection)).execute(change)
-                changed = text("SELECT count(*) FROM employee WHERE department = 'Moved'")
-                return int(connection.execute(changed).scalar_one())
+                left = text("SELECT count(*) FROM employee WHERE department IS DISTINCT FROM 'Moved'")
+                assert connection.execute(left).scalar_one() == 0
+                moved = text("SELECT count(DISTINCT organisation_id) FROM employee WHERE department = 'Moved'")
+                return int(connection.execute(moved).scalar_one())
 
-            assert await run(owner, migration) == len(one.people) + len(two.people)
+            assert await run(owner, migration) == len({one.id, two.id}) == 2
             refused = await one.database.run(lambda session: session.execute(text(change)).rowcount)  # type: ignore[attr-defined]
             assert refused == 0
 

@@ -79,7 +79,8 @@ class TestRefused:
 
         rows = await world.run(kept)
         assert len(rows) == len(bad) + 3
-        assert not [row for row in rows if CANARY in row or "555" in row]
+        numbers = ("555 123", "555-1234", "15551234567")  # an id may hold three fives
+        assert not [row for row in rows if CANARY in row or any(number in row for number in numbers)]
         assert sum('"ended_at"' in row for row in rows) == len(bad) - 1
         assert '"score"' not in "".join(rows)
 

@@ -211,7 +211,7 @@ class TestAnswer:
         done, again = await amira.post(f"{path}/complete"), await amira.post(f"{path}/complete")
 
         assert (early.status_code, early.json()["code"]) == (409, "wrong_state")
-        assert accepted.json()["allowed_actions"] == ["complete"]
+        assert accepted.json()["allowed_actions"] == ["complete", "request_debrief"]
         assert done.json() == again.json()
         assert (done.json()["state"], done.json()["allowed_actions"]) == ("done", [])
         assert datetime.fromisoformat(done.json()["done_at"]) == NOW

@@ -11,7 +11,7 @@ from app.models.base import Base, Dated, Owned, now
 
 
 class AuditEntry(Owned, Base):
-    """Who did what to which resource, when and by which right. Never its content. Insert only."""
+    """Who did what to which resource, or looked at it by which right, and when. Never its content. Insert only."""
 
     __tablename__ = "audit_entry"
     __table_args__ = (
@@ -19,6 +19,13 @@ class AuditEntry(Owned, Base):
         Index("ix_audit_entry_resource", "organisation_id", "resource", "resource_id"),
         Index("ix_audit_entry_since", "organisation_id", "resource", "number"),
         Index("ix_audit_entry_unnumbered", "organisation_id", "id", postgresql_where=text("number IS NULL")),
+        Index(
+            "ix_audit_entry_looked_at",
+            "organisation_id",
+            "subject_id",
+            "id",
+            postgresql_where=text("access_right IS NOT NULL"),
+        ),
     )
 
     number: Mapped[int | None] = mapped_column(BigInteger)
@@ -31,6 +38,8 @@ class AuditEntry(Owned, Base):
     actor_id: Mapped[UUID | None]
     request_id: Mapped[str | None]
     details: Mapped[dict[str, Any]]
+    reason: Mapped[bytes | None] = mapped_column(LargeBinary)  # why, in a person's words, sealed: see reasons.py
+    access_right: Mapped[str | None]  # of a read: the relation that let the reader see it. Null for a change.
 
 
 class OutgoingEvent(Owned, Base):
@@ -61,7 +70,7 @@ class FeedCounter(Base):
 
 
 class IdempotentAnswer(Dated, Base):
-    """The stored answer to a POST that carried an Idempotency-Key: encrypted, without secrets, for 24 hours."""
+    """The stored answer to a POST that carried an Idempotency-Key: sealed, without secrets, for 24 hours."""
 
     __tablename__ = "idempotent_answer"
     __table_args__ = (Index("ix_idempotent_answer_created_at", "organisation_id", "created_at"),)

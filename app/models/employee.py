@@ -1,9 +1,11 @@
 """A person synced from HR, and the names that call platforms know them by."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Dated, Owned, Versioned, belongs_to
@@ -23,6 +25,18 @@ class Employee(Owned, Versioned, Base):
         Index("ix_employee_service_area", "organisation_id", "service_area_id"),
         Index("ix_employee_email_key", "organisation_id", "email_key"),
         Index("ix_employee_number", "organisation_id", "employee_number"),
+        CheckConstraint(
+            "erased_at IS NULL OR (NOT active AND user_name LIKE 'erased-%' AND external_id IS NULL AND email IS NULL"
+            " AND given_name IS NULL AND family_name IS NULL AND display_name LIKE 'Erased person %')",
+            name="erased",
+        ),
+        Index(
+            "ix_employee_left",
+            "organisation_id",
+            "deactivated_at",
+            postgresql_where=text("NOT active AND erased_at IS NULL"),
+        ),
+        Index("ix_employee_emails", "organisation_id", postgresql_where=text("emails IS NOT NULL")),
         Index(
             "ix_employee_manager_awaited",
             "organisation_id",
@@ -44,6 +58,7 @@ class Employee(Owned, Versioned, Base):
     department: Mapped[str | None]
     division: Mapped[str | None]
     cost_center: Mapped[str | None]
+    organization: Mapped[str | None]
     employment_status: Mapped[str | None]
     locale: Mapped[str | None]
     time_zone: Mapped[str | None]
@@ -55,6 +70,15 @@ class Employee(Owned, Versioned, Base):
     active: Mapped[bool] = mapped_column(default=True)
     deactivated_at: Mapped[datetime | None]
     prompts_paused_until: Mapped[datetime | None]
+    # Set by SCIM alone. The addresses, where they are more than one at work; which columns a provider sets; which of
+    # those that are never null it left unassigned; since when the person is deleted in the provider's eyes.
+    emails: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    scim_owned: Mapped[list[str]] = mapped_column(default=list, server_default=text("'{}'::text[]"))
+    scim_absent: Mapped[list[str]] = mapped_column(default=list, server_default=text("'{}'::text[]"))
+    scim_hidden_at: Mapped[datetime | None]
+    # Since when only a pseudonym is left, and the classes of data whose time after the person left is over.
+    erased_at: Mapped[datetime | None]
+    forgotten: Mapped[list[str]] = mapped_column(default=list, server_default=text("'{}'::text[]"))
 
 
 class AgentAlias(Owned, Dated, Base):

@@ -36,6 +36,7 @@ class Organisation(Versioned, Base):
     minimum_group_size: Mapped[int] = mapped_column(default=5)
     team_prompt_signals: Mapped[int] = mapped_column(default=3)
     team_prompt_days: Mapped[int] = mapped_column(default=14)
+    public_eap_directory: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
 
 
 class DirectoryEntry(Base):

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text
+from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Owned, Versioned, belongs_to, one_of
@@ -45,6 +45,12 @@ class Review(Owned, Versioned, Base):
         CheckConstraint("reviewer_id <> employee_id", name="own_reviewer"),
         Index("ix_review_plan", "organisation_id", "plan_id"),
         Index("ix_review_employee", "organisation_id", "employee_id"),
+        Index(
+            "ix_review_plain",
+            "organisation_id",
+            "id",
+            postgresql_where=text("self_part IS NOT NULL OR reviewer_part IS NOT NULL"),
+        ),
     )
 
     employee_id: Mapped[UUID]
@@ -53,9 +59,12 @@ class Review(Owned, Versioned, Base):
     kind: Mapped[ReviewKind] = mapped_column(Text)
     held_on: Mapped[date | None]
     shown_when: Mapped[ShownWhen] = mapped_column(Text)
+    # What was said before people had keys stands in the parts, until the worker has sealed it.
     self_part: Mapped[str | None]
+    self_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     self_shared_at: Mapped[datetime | None]
     reviewer_part: Mapped[str | None]
+    reviewer_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     reviewer_shared_at: Mapped[datetime | None]
     state: Mapped[ReviewState] = mapped_column(Text, default=ReviewState.open)
     completed_at: Mapped[datetime | None]

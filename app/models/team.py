@@ -1,12 +1,12 @@
 """Teams with their members, and the service areas that people work on."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint
-from sqlalchemy.orm import Mapped
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, Dated, Owned, Versioned, belongs_to
+from app.models.base import Base, Dated, Owned, Versioned, belongs_to, now
 
 
 class ServiceArea(Owned, Versioned, Base):
@@ -43,6 +43,9 @@ class Team(Owned, Versioned, Base):
     service_area_id: Mapped[UUID | None]
     # The latest day with a call of a member, as far as strain has looked: the days before it are over. Not shown.
     last_call_on: Mapped[date | None]
+    # Counts the changes of who is in it, for SCIM, whose groups hold their members. Not shown.
+    members_version: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    members_changed_at: Mapped[datetime] = mapped_column(default=now, server_default=text("now()"))
 
 
 class TeamMember(Owned, Dated, Base):

@@ -4,7 +4,21 @@ Scopes bind clients; roles and relations bind people. The same table guards one 
 shown, documents itself (``docs/access.md``) and generates the test matrix. How it is applied: ``app/access.py``.
 """
 
-from app.policy import calls, ground, people, plans
+from app.policy import (
+    audit,
+    calls,
+    coaching,
+    eap,
+    ground,
+    mentor_matches,
+    mentors,
+    people,
+    plans,
+    rights,
+    scim,
+    session_notes,
+    thoughts,
+)
 from app.policy.rule import Models, Policy
 
 NAMES = (
@@ -12,7 +26,10 @@ NAMES = (
     " webhooks audit clients scim"
 )
 SCOPES = tuple(f"{name}:{verb}" for name in NAMES.split() for verb in ("read", "write"))
-AREAS = (ground, people, calls, plans)
+AREAS = (
+    *(ground, audit, people, scim, calls, plans, coaching, session_notes, mentors, mentor_matches, thoughts, eap),
+    rights,
+)
 
 POLICY: Policy = {row: rule for area in AREAS for row, rule in area.POLICY.items()}
 # The table behind each resource, and the column that holds the person whom a row is about (None: nobody).

@@ -1,6 +1,6 @@
-"""Who may do what: the organisation, its clients, roles and audit."""
+"""Who may do what: the organisation, its clients and roles."""
 
-from app.models import AuditEntry, Client, ClientKey, Organisation, RoleGrant
+from app.models import Client, ClientKey, Organisation, RoleGrant
 from app.policy.rule import Models, Policy, rule
 from app.relations import ANYONE, AUDITOR, PROGRAMME_LEAD, SELF
 
@@ -21,9 +21,6 @@ POLICY: Policy = {
     ("role_grant", "revoke"): rule(
         "organisation:write", SELF, PROGRAMME_LEAD, moves={"pending": "revoked", "active": "revoked"}
     ),
-    ("audit_entry", "read"): rule("audit:read", AUDITOR),
-    # Read only as the history of a row that the caller may read: see services/history.py.
-    ("history_entry", "read"): rule("*", ANYONE),
     ("me", "read"): rule("*", ANYONE),
 }
 
@@ -32,6 +29,4 @@ MODELS: Models = {
     "client": (Client, None),
     "client_key": (ClientKey, None),
     "role_grant": (RoleGrant, RoleGrant.__table__.c.employee_id),
-    "audit_entry": (AuditEntry, None),
-    "history_entry": (AuditEntry, None),
 }

@@ -2,10 +2,10 @@
 
 from app.models import AgentAlias, Employee, Pillar, Practice, ServiceArea, Team, TeamMember
 from app.policy.rule import Models, Policy, rule
-from app.relations import ANYONE, HR_ADMINISTRATOR, LEADS, NEAR, PROGRAMME_LEAD, SELF
+from app.relations import ANYONE, DATA_PROTECTION_OFFICER, HR_ADMINISTRATOR, LEADS, NEAR, PROGRAMME_LEAD, SELF
 
 POLICY: Policy = {
-    ("employee", "read"): rule("employees:read", *NEAR, *LEADS),
+    ("employee", "read"): rule("employees:read", *NEAR, *LEADS, DATA_PROTECTION_OFFICER),
     ("employee", "create"): rule("employees:write", HR_ADMINISTRATOR),
     ("employee", "update"): rule("employees:write", HR_ADMINISTRATOR),
     ("employee", "deactivate"): rule("employees:write", HR_ADMINISTRATOR, on_active=True),

@@ -80,13 +80,13 @@ POLICY: Policy = {
     ("goal_template", "archive"): rule("plans:write", PROGRAMME_LEAD, moves={"active": "archived"}),
     # To whom is asked of every person for themself: goal hand_out.
     ("goal_template", "assign"): rule("plans:write", ANYONE, moves={"active": "active"}),
-    ("review", "read"): rule("plans:read", *NEAR),
+    ("review", "read"): rule("plans:read", *NEAR, recorded=True),
     ("review", "create"): rule(None, *NEAR),
     ("review", "update"): rule(None, *NEAR, moves={"open": "open"}),
     ("review", "share"): rule(None, *NEAR, moves={"open": "open"}),
     ("review", "add_action"): rule(None, *NEAR, moves={"open": "open"}),
     ("review", "complete"): rule(None, LINE_MANAGER, TEAM_LEAD, SELF_WITHOUT_A_LEAD, moves={"open": "completed"}),
-    ("review_action", "read"): rule("plans:read", *NEAR),
+    ("review_action", "read"): rule("plans:read", *NEAR, recorded=True),
     ("review_action", "create"): rule(None, *NEAR),
     ("review_action", "make_goal"): rule(None, SELF),
 }

@@ -16,6 +16,7 @@ class Rule:
     ``scope`` lets clients (None: no client). ``relations`` let people (none: no person). ``client_sees`` and
     ``others_see`` narrow which rows clients and people other than the row's own person have; ``self_only`` fields are
     null for everyone but that person. ``moves`` maps the states in which the action is open to the state it leads to.
+    A read that is ``recorded`` leaves an entry in the audit for each row shown to anyone but its own person.
     ``on_active`` shows the action as open on active or on inactive rows alone; the verb itself may be repeated.
     """
 
@@ -26,6 +27,7 @@ class Rule:
     self_only: frozenset[str] = frozenset()
     moves: Mapping[str, str] | None = None
     on_active: bool | None = None
+    recorded: bool = False
 
 
 def rule(scope: str | None, *relations: Relation, **options: Any) -> Rule:

@@ -22,4 +22,5 @@ class AuditEntryOut(Out):
     actor_kind: str
     actor_id: UUID | None
     request_id: str | None
-    details: dict[str, Any] = Field(description="Names of changed fields, states and the given reason.")
+    access_right: str | None = Field(description="By which right a record was looked at; null for a change.")
+    details: dict[str, Any] = Field(description="Names of changed fields, states, the given reason (null once erased).")

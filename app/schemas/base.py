@@ -137,4 +137,4 @@ class HistoryEntry(Out):
     recorded_at: datetime
     actor_kind: str
     actor_id: UUID | None
-    details: dict[str, Any] = Field(description="Names of changed fields, states and the given reason.")
+    details: dict[str, Any] = Field(description="Names of changed fields, states, the given reason (null once erased).")

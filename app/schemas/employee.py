@@ -24,6 +24,7 @@ class EmployeeFields(In):
     department: Name | None = None
     division: Name | None = None
     cost_center: Name | None = None
+    organization: Name | None = None
     employment_status: Name | None = None
     locale: Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8})*$")] | None = None
     time_zone: TimeZone | None = None
@@ -173,6 +174,7 @@ class EmployeeOut(Resource):
     department: str | None
     division: str | None
     cost_center: str | None
+    organization: str | None
     employment_status: str | None
     locale: str | None
     time_zone: str | None

@@ -65,3 +65,4 @@ class MeOut(Out):
     scopes: list[str]
     roles: list[Role]
     relations: list[MyRelation]
+    access_notices: int = Field(description="How many readings of your records in an emergency you have yet to see.")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.schemas.base import In, Name, Prose, Resource, TimeZone
+from app.schemas.base import Flag, In, Name, Prose, Resource, TimeZone
 
 
 class OrganisationUpdate(In):
@@ -22,6 +22,10 @@ class OrganisationUpdate(In):
     team_prompt_days: Annotated[int, Field(strict=True, ge=1, le=90)] = Field(
         default=14, description="Within how many days those signals count."
     )
+    public_eap_directory: Flag = Field(
+        default=True,
+        description="Whether the contacts of the EAP can be read without signing in, so that they stay for leavers.",
+    )
 
 
 class OrganisationOut(Resource):
@@ -34,3 +38,4 @@ class OrganisationOut(Resource):
     minimum_group_size: int
     team_prompt_signals: int
     team_prompt_days: int
+    public_eap_directory: bool

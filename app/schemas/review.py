@@ -1,7 +1,7 @@
 """Reviews of a development plan."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
@@ -83,6 +83,10 @@ class ReviewOut(Resource):
     self_shared_at: datetime | None
     reviewer_part: str | None
     reviewer_shared_at: datetime | None
+    unreadable: list[Literal["self_part", "reviewer_part"]] = Field(
+        description="Parts that were written and cannot be read any more: the person was erased, or what is stored is"
+        " damaged."
+    )
     actions: list[ReviewActionOut]
     state: ReviewState
     completed_at: datetime | None

@@ -57,10 +57,9 @@ def read(session: Session, caller: Caller, call_event_id: UUID) -> dict[str, Any
 def list_history(session: Session, caller: Caller, paging: queries.Paging, call_event_id: UUID) -> Mapping[str, Any]:
     """Return a page of what was done to a call event; to others than its person, without that person's own word."""
     row = queries.read(session, caller, "call_event", call_event_id)
-    filters = {"resource": "call_event", "resource_id": call_event_id}
     if row.get("is_mine"):
-        return queries.paginate(session, caller, history.HISTORY, paging, filters)
-    return queries.paginate(session, caller, HISTORY_FOR_OTHERS, paging, {**filters, "for_others": True})
+        return history.page(session, caller, paging, "call_event", row)
+    return history.page(session, caller, paging, "call_event", row, HISTORY_FOR_OTHERS, for_others=True)
 
 
 def receive_one(session: Session, caller: Caller, given: Taken) -> Answer:

@@ -14,6 +14,7 @@ from app.errors import Conflict, NotFound
 from app.models import Client, ClientKey
 from app.schemas.base import Reason
 from app.schemas.client import ClientCreate, ClientKeyCreate, ClientUpdate
+from app.services import eap_provider_client
 
 TABLE, KEYS = Client.__table__, ClientKey.__table__
 CLIENTS = queries.Listing("client", sorts={"id": TABLE.c.id, "name": TABLE.c.name})
@@ -65,6 +66,7 @@ def update(session: Session, caller: Caller, client_id: UUID, data: ClientUpdate
     if "scopes" in given:
         given["scopes"] = sorted(set(given["scopes"]))
         _require_held(caller, set(given["scopes"]) - set(client.scopes))
+        eap_provider_client.require_narrow(session, caller, client_id, given["scopes"])
     for name, value in given.items():
         setattr(client, name, value)
     if session.is_modified(client):

@@ -15,6 +15,7 @@ from app.models import Employee, ServiceArea, TeamMember
 from app.models.base import folded
 from app.schemas.base import Reason
 from app.schemas.employee import EmployeeCreate, EmployeeUpdate
+from app.services import departure as departures
 from app.services import matching
 
 TABLE = Employee.__table__
@@ -41,6 +42,8 @@ IDENTITY = frozenset({"external_id", "user_name", "email", "employee_number"})
 # What is unique, or a line to another person: one change at a time in an organisation, or two could close a circle.
 SHARED = frozenset({"external_id", "user_name", "manager_id"})
 KEYS = {"user_name": "user_name_key", "email": "email_key"}
+
+NO_PROVIDER: Mapping[str, Any] = {}
 
 LOCK = select(func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger())))
 ORGANISATION = bindparam("organisation_id", type_=Uuid())
@@ -75,20 +78,43 @@ def read(session: Session, caller: Caller, employee_id: UUID) -> Mapping[str, An
 
 def create(session: Session, caller: Caller, data: EmployeeCreate) -> Mapping[str, Any]:
     """Add a person. Raise Conflict where the user name or the external id is taken."""
+    return read(session, caller, add(session, caller, data).id)
+
+
+def add(session: Session, caller: Caller, data: EmployeeCreate, provider: Mapping[str, Any] = NO_PROVIDER) -> Employee:
+    """Add a person and return their row. Raise Conflict where the user name or the external id is taken.
+
+    ``provider`` holds columns that an identity provider alone sets.
+    """
     lock_directory(session, caller)
     matching.hold(session, caller)
-    employee = Employee(organisation_id=caller.organisation_id, active=True)
+    employee = Employee(organisation_id=caller.organisation_id, active=True, **provider)
     _apply(session, caller, employee, data.given())
     session.add(employee)
     session.flush()
     events.record(session, caller, "employee.created", employee, subject_id=employee.id)
-    _link_reports(session, caller, employee)
+    link_reports(session, caller, employee)
     matching.attach(session, caller, [employee.id])
-    return read(session, caller, employee.id)
+    return employee
 
 
 def update(session: Session, caller: Caller, employee_id: UUID, data: EmployeeUpdate) -> Mapping[str, Any]:
     """Change a person. Raise Conflict for a taken name, or a manager who would close a circle."""
+    return read(session, caller, change(session, caller, employee_id, data).id)
+
+
+def change(
+    session: Session,
+    caller: Caller,
+    employee_id: UUID,
+    data: EmployeeUpdate,
+    provider: Mapping[str, Any] | None = None,
+) -> Employee:
+    """Change a person and return their row. Raise Conflict for a taken name, or a manager who would close a circle.
+
+    ``provider`` holds columns that an identity provider alone sets, where it is one that changes them; where it is not,
+    raise Conflict for a field that one sets.
+    """
     given = data.given()
     if given.keys() & SHARED:
         lock_directory(session, caller)
@@ -96,17 +122,21 @@ def update(session: Session, caller: Caller, employee_id: UUID, data: EmployeeUp
         matching.hold(session, caller)
     employee = queries.get_allowed(session, caller, Employee, employee_id, "update")
     changed = _apply(session, caller, employee, given)
+    if provider is None:
+        _require_not_owned(employee, changed)
+    else:
+        changed += _take(employee, provider)
     if not changed:
-        return read(session, caller, employee.id)
+        return employee
     session.flush()
     events.record(session, caller, "employee.updated", employee, subject_id=employee.id, details={"fields": changed})
     if "external_id" in changed:
-        _link_reports(session, caller, employee)
+        link_reports(session, caller, employee)
     if "manager_id" in changed:
         _require_no_circle(session, caller, employee)
     if IDENTITY & set(changed):
         matching.attach(session, caller, [employee.id])
-    return read(session, caller, employee.id)
+    return employee
 
 
 def deactivate(session: Session, caller: Caller, employee_id: UUID, data: Reason | None) -> Mapping[str, Any]:
@@ -129,7 +159,25 @@ def _set_active(
         employee.deactivated_at = None if active else clock.now()
         details = {"reason": data.reason} if data is not None and data.reason is not None else None
         events.record(session, caller, f"employee.{verb}d", employee, subject_id=employee.id, details=details)
+        (departures.come_back if active else departures.leave)(session, caller, [employee.id])
     return read(session, caller, employee_id)
+
+
+def _require_not_owned(employee: Employee, changed: list[str]) -> None:
+    """Raise Conflict for a field that the identity provider sets: two sources would fight over it."""
+    owned = [name for name in changed if name in employee.scim_owned]
+    if owned:
+        raise Conflict("owned_by_scim", f"The identity provider sets {', '.join(owned)} by SCIM: change it there.")
+    if "email" in changed:
+        employee.emails = None
+
+
+def _take(employee: Employee, provider: Mapping[str, Any]) -> list[str]:
+    """Put what a provider alone sets into the row, and return which of it an employee's representation tells."""
+    changed = [name for name, value in provider.items() if getattr(employee, name) != value]
+    for name in changed:
+        setattr(employee, name, provider[name])
+    return sorted({"emails" if name == "emails" else "provisioning" for name in changed})
 
 
 def lock_directory(session: Session, caller: Caller) -> None:
@@ -152,6 +200,11 @@ def _apply(session: Session, caller: Caller, employee: Employee, given: dict[str
         values["manager_external_id"] = None
     if given.get("service_area_id") is not None:
         queries.get_owned(session, caller, ServiceArea, given["service_area_id"], "/service_area_id")
+    return put(employee, values)
+
+
+def put(employee: Employee, values: Mapping[str, Any]) -> list[str]:
+    """Put values into a row, with their folded forms, and return the names of the fields that changed."""
     changed = sorted(name for name, value in values.items() if getattr(employee, name) != value)
     for name in changed:
         setattr(employee, name, values[name])
@@ -160,7 +213,7 @@ def _apply(session: Session, caller: Caller, employee: Employee, given: dict[str
     return changed
 
 
-def _link_reports(session: Session, caller: Caller, manager: Employee) -> None:
+def link_reports(session: Session, caller: Caller, manager: Employee) -> None:
     """Give people who were waiting for this external id their manager. Raise Conflict where that closes a circle."""
     if manager.external_id is None:
         return

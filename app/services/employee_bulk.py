@@ -8,6 +8,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    any_,
     bindparam,
     column,
     func,
@@ -56,6 +57,14 @@ FIND_WAITING_AND_LOCK = FIND_WAITING.with_for_update(of=TABLE, key_share=True)
 FIND_IDS = select(TABLE.c.external_id, TABLE.c.id).where(OURS, TABLE.c.external_id.in_(_texts("external_ids")))
 FIND_HOLDERS = select(TABLE.c.user_name_key, TABLE.c.id).where(OURS, TABLE.c.user_name_key.in_(_texts("keys")))
 
+_MANAGER = TABLE.alias("manager")
+FIND_LINKS = (
+    select(TABLE.c.id, _MANAGER.c.external_id.label("manager_external_id"), AREAS.c.name_key.label("service_area"))
+    .outerjoin(_MANAGER, (_MANAGER.c.organisation_id == TENANT) & (_MANAGER.c.id == TABLE.c.manager_id))
+    .outerjoin(AREAS, (AREAS.c.organisation_id == TENANT) & (AREAS.c.id == TABLE.c.service_area_id))
+    .where(OURS, TABLE.c.id.in_(_ids("ids")))
+)
+
 _LINE = select(TABLE.c.id, TABLE.c.manager_id).where(OURS, TABLE.c.id.in_(_ids("ids"))).cte("line", recursive=True)
 FIND_LINES = select(_LINE.union(select(TABLE.c.id, TABLE.c.manager_id).where(OURS, TABLE.c.id == _LINE.c.manager_id)))
 
@@ -66,7 +75,12 @@ INSERT_AREAS = upsert(AREAS).on_conflict_do_nothing()
 # Code points in order: the database's collation may hold two texts for neighbours that Python does not.
 _PLACE = TABLE.c.external_id.collate("C")
 FIND_MISSING = (
-    select(TABLE.c.id, TABLE.c.external_id, func.count().over().label("in_all"))
+    select(
+        TABLE.c.id,
+        TABLE.c.external_id,
+        (any_(TABLE.c.scim_owned) == "active").label("kept_by_scim"),
+        func.count().over().label("in_all"),
+    )
     .where(
         OURS,
         TABLE.c.active,
@@ -85,11 +99,11 @@ DEACTIVATE = (
     .returning(TABLE.c.id, TABLE.c.version)
 )
 
-WRITTEN = tuple(
-    each
-    for each in TABLE.c
-    if each.name not in ("organisation_id", "version", "created_at", "updated_at", "prompts_paused_until")
-)
+NOT_SYNCED = {
+    *("organisation_id", "version", "created_at", "updated_at", "prompts_paused_until"),
+    *("emails", "scim_owned", "scim_absent", "scim_hidden_at", "erased_at", "forgotten"),
+}
+WRITTEN = tuple(each for each in TABLE.c if each.name not in NOT_SYNCED)
 _ROWS = _given(WRITTEN)
 INSERT = insert(TABLE).from_select(
     [*(each.name for each in WRITTEN), "organisation_id", "version", "created_at", "updated_at"],

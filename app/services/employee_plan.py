@@ -30,6 +30,9 @@ COLUMNS = tuple(column.name for column in bulk.WRITTEN)
 NAME_TAKEN = Fault("/user_name", "already_exists", "Somebody else has this user name.")
 NAME_MISSING = Fault("/display_name", "missing", "A new person needs a name to be shown by.")
 OWN_MANAGER = Fault("/manager_external_id", "own_manager", "Nobody manages themself.")
+OWNED = "The identity provider sets this by SCIM: change it there."
+# What a batch calls the columns that it names by another row's key.
+LINKS = {"manager_id": "manager_external_id", "service_area_id": "service_area"}
 CIRCLE = Fault("/manager_external_id", "manager_cycle", "The line of managers would come back to the person.")
 
 
@@ -114,6 +117,7 @@ class Plan:
         named = {person.external_id: person for person in self.accepted()}
         for row in self._rows(bulk.FIND_AND_LOCK if lock else bulk.FIND, named):
             named[row["external_id"]].current, named[row["external_id"]].id = dict(row), row["id"]
+        self._refuse_owned([person for person in named.values() if person.current and person.current["scim_owned"]])
         new = [person for person in named.values() if person.current is None]
         for person in new:
             if "display_name" not in person.given:
@@ -122,6 +126,20 @@ class Plan:
         for row in waiting:
             if row["external_id"] is None or row["external_id"] not in named:
                 self.people.append(Person(None, row["external_id"], current=dict(row), id=row["id"]))
+
+    def _refuse_owned(self, people: list[Person]) -> None:
+        """Reject who is to get another value where the identity provider sets it: two sources would fight over it."""
+        if not people:
+            return
+        values = {**self.tenant, "ids": [person.id for person in people]}
+        links = {row.id: row for row in self.session.execute(bulk.FIND_LINKS, values)}
+        for person in people:
+            current = {**(person.current or {}), **_linked(links[person.id])}
+            owned = {LINKS.get(name, name) for name in current["scim_owned"]}
+            for name, value in person.given.items():
+                compared = folded(value) if name == "service_area" and value is not None else value
+                if name in owned and compared != current[name]:
+                    person.faults.append(Fault(f"/{name}", "owned_by_scim", OWNED))
 
     def _rows(self, query: Any, external_ids: Collection[str | None]) -> Iterable[RowMapping]:
         if not external_ids:
@@ -208,11 +226,15 @@ class Plan:
         if "service_area" in given:
             name = given["service_area"]
             values["service_area_id"] = None if name is None else areas[folded(name)]
-        if person.index is not None:
+        if person.index is not None and not (current and "active" in current["scim_owned"]):
             values["active"] = given.get("active", True)
             if current is None or current["active"] != values["active"]:
                 values["deactivated_at"] = None if values["active"] else now
         return values
+
+
+def _linked(row: Any) -> dict[str, Any]:
+    return {"manager_external_id": row.manager_external_id, "service_area": row.service_area}
 
 
 def _circle(managers: Mapping[UUID, UUID | None], start: UUID) -> list[UUID]:

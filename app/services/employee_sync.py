@@ -11,16 +11,18 @@ from app import clock, events
 from app.auth import Caller
 from app.errors import Conflict, Fault, fault_of
 from app.models.base import folded, new_id
+from app.reasons import Sentence
 from app.schemas.employee import MOST_AT_ONCE, EmployeeBatch, EmployeeSync
+from app.services import departure as departures
 from app.services import employee_bulk as bulk
 from app.services import matching
 from app.services.employee import IDENTITY, lock_directory
 from app.services.employee_plan import OWN_MANAGER, Person, Plan
 
 MOST_FIELDS, MOST_FAULTS = 100, 10
-LEFT = "The HR system says that they left."
-BACK = "The HR system names them again."
-MISSING = "A complete list of the HR system does not name them."
+LEFT = Sentence("The HR system says that they left.")
+BACK = Sentence("The HR system names them again.")
+MISSING = Sentence("A complete list of the HR system does not name them.")
 
 
 def sync(session: Session, caller: Caller, data: EmployeeBatch) -> Mapping[str, Any]:
@@ -141,6 +143,9 @@ def _write(session: Session, caller: Caller, plan: Plan, new_areas: Sequence[UUI
     for person in changed:
         changes += _changes(person, person.current["version"] + 1 if person.current else 1)
     events.record_changes(session, caller, "employee", changes)
+    turned = [person for person in changed if "active" in person.changed]
+    departures.leave(session, caller, [person.id for person in turned if not person.values["active"]])
+    departures.come_back(session, caller, [person.id for person in turned if person.values["active"]])
     known_anew = [p.id for p in new] + [p.id for p in changed if IDENTITY & set(p.changed)]
     if known_anew:
         matching.attach(session, caller, known_anew)
@@ -174,8 +179,11 @@ def _missing(
             "too_many_missing", "More than 1,000 people are missing. Sync by ranges, with after and through."
         )
     readable = all(person.external_id is not None for person in people if person.index is not None)
-    deactivated = data.deactivate_missing and readable
-    return [{"id": row.id, "external_id": row.external_id, "deactivated": deactivated} for row in rows], count
+    deactivate = data.deactivate_missing and readable
+    return [
+        {"id": row.id, "external_id": row.external_id, "deactivated": deactivate and not row.kept_by_scim}
+        for row in rows
+    ], count
 
 
 def _deactivate(session: Session, caller: Caller, ids: Sequence[UUID]) -> None:
@@ -185,3 +193,4 @@ def _deactivate(session: Session, caller: Caller, ids: Sequence[UUID]) -> None:
     rows = session.execute(bulk.DEACTIVATE, values).all()
     changes = [events.Change("employee.deactivated", row.id, row.version, row.id, {"reason": MISSING}) for row in rows]
     events.record_changes(session, caller, "employee", changes)
+    departures.leave(session, caller, [row.id for row in rows])

@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Session
 
-from app import queries
+from app import queries, reasons
 from app.auth import Caller
 from app.models import AuditEntry
+from app.policy import MODELS
 
 ENTRIES = AuditEntry.__table__
 HISTORY = queries.Listing(
@@ -26,5 +27,22 @@ HISTORY = queries.Listing(
 
 def list_(session: Session, caller: Caller, paging: queries.Paging, resource: str, row_id: UUID) -> Mapping[str, Any]:
     """Return a page of the changes of one row. Raise NotFound when the row is not the caller's to know of."""
-    queries.read(session, caller, resource, row_id)
-    return queries.paginate(session, caller, HISTORY, paging, {"resource": resource, "resource_id": row_id})
+    row = queries.read(session, caller, resource, row_id)
+    return page(session, caller, paging, resource, row)
+
+
+def page(
+    session: Session,
+    caller: Caller,
+    paging: queries.Paging,
+    resource: str,
+    row: Mapping[str, Any],
+    listing: queries.Listing = HISTORY,
+    **filters: Any,
+) -> Mapping[str, Any]:
+    """Return a page of the changes of a row that was read already, with the reasons that were given."""
+    about = {"resource": resource, "resource_id": row["id"], **filters}
+    found = queries.paginate(session, caller, listing, paging, about)
+    _, owner = MODELS[resource]
+    owner_id = row.get(str(owner.key)) if owner is not None else None
+    return {**found, "data": reasons.reveal(session, caller, found["data"], owner_id)}

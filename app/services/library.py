@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
 
 from app.models import DirectoryEntry, Pillar, Practice
 from app.models.base import new_id
+from app.services import consent_text
 
 ORIGIN = "ballast"
 
@@ -25,21 +26,23 @@ def _entries(kind: str) -> list[dict[str, Any]]:
 
 def give(session: Session | Connection, organisation_id: UUID) -> None:
     """Give an organisation what it lacks of the library and renew what it has. What it hid stays hidden."""
+    consent_text.give(session, organisation_id)
     for model, kind in ((Pillar, "pillar"), (Practice, "practice")):
-        rows = [
-            {"organisation_id": organisation_id, "id": new_id(), "origin": ORIGIN, **entry} for entry in _entries(kind)
-        ]
-        offered = insert(model).values(rows)
-        texts = {name: offered.excluded[name] for name in _entries(kind)[0] if name != "key"}
-        table = model.__table__
-        session.execute(
-            offered.on_conflict_do_update(
-                index_elements=["organisation_id", "key"],
-                set_={**texts, "version": table.c.version + 1, "updated_at": func.now()},
-                where=(table.c.origin == ORIGIN)
-                & or_(*(table.c[name].is_distinct_from(value) for name, value in texts.items())),
-            )
-        )
+        same = {"organisation_id": organisation_id, "origin": ORIGIN}
+        session.execute(_offer(model, kind), [{**same, "id": new_id(), **entry} for entry in _entries(kind)])
+
+
+@cache
+def _offer(model: type[Pillar | Practice], kind: str) -> Insert:
+    """Return the statement that gives or renews one entry: built once, however many organisations there are."""
+    offered, table = insert(model), model.__table__
+    texts = {name: offered.excluded[name] for name in _entries(kind)[0] if name != "key"}
+    return offered.on_conflict_do_update(
+        index_elements=["organisation_id", "key"],
+        set_={**texts, "version": table.c.version + 1, "updated_at": func.now()},
+        where=(table.c.origin == ORIGIN)
+        & or_(*(table.c[name].is_distinct_from(value) for name, value in texts.items())),
+    )
 
 
 def refresh_everywhere(connection: Connection) -> None:

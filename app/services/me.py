@@ -10,6 +10,7 @@ from app import queries
 from app.auth import Caller, ClientKeyCredential, Credential
 from app.models import ClientKey, Employee, Team, TeamMember
 from app.relations import ME, ORGANISATION
+from app.services import access_notice as access_notices
 
 REPORTS = select(func.count()).where(
     Employee.organisation_id == ORGANISATION, Employee.manager_id == ME, Employee.active
@@ -33,6 +34,7 @@ def read(session: Session, caller: Caller, credential: Credential | None) -> Map
         "scopes": sorted(caller.scopes),
         "roles": sorted(caller.roles),
         "relations": _relations(session, caller) if caller.employee_id else [],
+        "access_notices": access_notices.count_unread(session, caller) if caller.employee_id else 0,
     }
 
 

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from app import events, queries
 from app.auth import Caller
 from app.database import set_tenant
-from app.models import DirectoryEntry, FeedCounter, Organisation
+from app.models import DirectoryEntry, FeedCounter, Organisation, ScimSettings
 from app.models.base import new_id
 from app.schemas.organisation import OrganisationUpdate
 from app.services import default_rules, library
+from app.services import retention_rule as retention_rules
 
 
 def create(session: Session, name: str, slug: str) -> Organisation:
@@ -28,11 +29,13 @@ def create(session: Session, name: str, slug: str) -> Organisation:
             organisation,
             FeedCounter(organisation_id=organisation_id, feed=queries.AUDIT_FEED),
             FeedCounter(organisation_id=organisation_id, feed="events"),
+            ScimSettings(organisation_id=organisation_id),
         ]
     )
     session.flush()
     library.give(session, organisation_id)
     default_rules.give(session, organisation_id)
+    retention_rules.give(session, organisation_id)
     events.record(session, caller, "organisation.created", organisation)
     return organisation
 

@@ -11,7 +11,18 @@ from sqlalchemy.orm import Session
 from app import events, queries
 from app.auth import Caller
 from app.errors import Conflict
-from app.models import Goal, GoalTemplate, Pillar, Practice, StrainRule
+from app.models import (
+    CoachingSession,
+    Goal,
+    GoalTemplate,
+    MentorAssignment,
+    MentorProfile,
+    Pillar,
+    Practice,
+    StrainRule,
+)
+from app.models.coaching_session import SessionState
+from app.models.mentor import OPEN
 from app.schemas.pillar import PillarCreate, PillarUpdate
 from app.services.library import ORIGIN
 
@@ -94,13 +105,26 @@ def delete(session: Session, caller: Caller, pillar_id: UUID) -> None:
         select(GoalTemplate.id).where(
             GoalTemplate.organisation_id == caller.organisation_id, names(pillar.key, GoalTemplate.pillars)
         ),
+        select(CoachingSession.id).where(
+            CoachingSession.organisation_id == caller.organisation_id,
+            CoachingSession.state.in_((SessionState.requested, SessionState.scheduled)),
+            names(pillar.key, CoachingSession.pillars),
+        ),
         # Of a private goal nobody may learn that it is there: it keeps the key of a pillar that is gone.
         select(Goal.id).where(
             Goal.organisation_id == caller.organisation_id, names(pillar.key, Goal.pillars), ~Goal.private
         ),
+        select(MentorProfile.id).where(
+            MentorProfile.organisation_id == caller.organisation_id, names(pillar.key, MentorProfile.pillars)
+        ),
+        select(MentorAssignment.id).where(
+            MentorAssignment.organisation_id == caller.organisation_id,
+            MentorAssignment.state.in_(OPEN),
+            names(pillar.key, MentorAssignment.focus_pillars),
+        ),
     )
     if pillar.origin != ORIGIN and any(session.execute(use.limit(1)).first() for use in uses):
-        raise Conflict("in_use", "Practices, goals or strain rules name this pillar: change those first.")
+        raise Conflict("in_use", "Practices, goals, mentors, sessions or rules name this pillar: change those first.")
     remove(session, caller, pillar)
 
 

@@ -62,12 +62,12 @@ def delete(session: Session, caller: Caller, practice_id: UUID) -> None:
     library.remove(session, caller, queries.get_allowed(session, caller, Practice, practice_id, "delete"))
 
 
-def require_pillars(session: Session, caller: Caller, keys: Sequence[str]) -> None:
+def require_pillars(session: Session, caller: Caller, keys: Sequence[str], pointer: str = "/pillars") -> None:
     """Raise Unprocessable for keys that name no pillar. Those that do are held, so that none is deleted meanwhile."""
     query = select(Pillar.key).where(Pillar.organisation_id == caller.organisation_id, Pillar.key.in_(keys))
     known = set(session.execute(query.order_by(Pillar.key).with_for_update(read=True)).scalars())
     faults = [
-        Fault(f"/pillars/{index}", "unknown_reference", "There is no such pillar.")
+        Fault(f"{pointer}/{index}", "unknown_reference", "There is no such pillar.")
         for index, key in enumerate(keys)
         if key not in known
     ]

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, and_, any_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from app import clock, events, queries
+from app import clock, events, queries, texts
 from app.auth import Caller
 from app.database import execute
 from app.errors import Conflict, Fault, Forbidden, NotFound, Unprocessable
@@ -18,6 +18,7 @@ from app.relations import ME, ORGANISATION
 from app.schemas.base import Reason
 from app.schemas.review import ReviewCreate, ReviewUpdate
 from app.services import history
+from app.services import review_part as parts
 
 TABLE, ACTION, GOAL = Review.__table__, ReviewAction.__table__, Goal.__table__
 REVIEWS = queries.Listing(
@@ -47,7 +48,6 @@ LEADS = (
     .join(TeamMember, (TeamMember.organisation_id == Team.organisation_id) & (TeamMember.team_id == Team.id))
     .where(Team.organisation_id == ORGANISATION, TeamMember.employee_id == bindparam("employee"))
 )
-PARTS = ("self_part", "reviewer_part")
 
 
 def list_(
@@ -87,13 +87,14 @@ def create(session: Session, caller: Caller, plan_id: UUID, data: ReviewCreate) 
 def update(session: Session, caller: Caller, plan_id: UUID, review_id: UUID, data: ReviewUpdate) -> Mapping[str, Any]:
     """Write one's own part, or move the day. Raise Forbidden for the other's part, Conflict for what is locked."""
     review = to_change(session, caller, plan_id, review_id, "update")
-    changed = {name: value for name, value in data.given().items() if getattr(review, name) != value}
-    for part in PARTS:
-        if part in changed:
-            _require_own_part(caller, review, part)
-            _require_not_settled(review, part)
+    changed = {name: value for name, value in data.given().items() if _differs(session, caller, review, name, value)}
     for name, value in changed.items():
-        setattr(review, name, value)
+        if name in parts.PARTS:
+            _require_own_part(caller, review, name)
+            _require_not_settled(review, name)
+            parts.write(session, caller, review, name, value)
+        else:
+            setattr(review, name, value)
     if changed:
         events.record(session, caller, "review.updated", review, details={"fields": sorted(changed)})
     return read(session, caller, plan_id, review_id)
@@ -104,11 +105,13 @@ def share(session: Session, caller: Caller, plan_id: UUID, review_id: UUID) -> M
     review = to_change(session, caller, plan_id, review_id, "share")
     part = "self_part" if review.employee_id == caller.employee_id else "reviewer_part"
     _require_own_part(caller, review, part)
-    if getattr(review, part) is None:
+    if not parts.is_written(vars(review), part):
         raise Conflict("nothing_to_share", "Write your part first.")
     if _shared_at(review, part) is not None:
         raise Conflict("already_shared", "Your part is shared already.")
+    text = parts.said(session, caller, review, part)
     setattr(review, _moment(part), clock.now())
+    parts.write(session, caller, review, part, text)  # a shared part is sealed for the plan's owner
     events.record(session, caller, "review.shared", review, details={"part": part})
     return read(session, caller, plan_id, review_id)
 
@@ -171,6 +174,18 @@ def _require_not_settled(review: Review, part: str) -> None:
         raise Conflict("part_shared", "Your part is shared for an exchange of both: it stays as it is.")
 
 
+def _differs(session: Session, caller: Caller, review: Review, name: str, value: Any) -> bool:
+    """Return whether a value is another than the caller sees: never whether it is one that they may not see."""
+    if name not in parts.PARTS:
+        return bool(getattr(review, name) != value)
+    if name not in _visible_to(caller, vars(review)):
+        return value is not None
+    try:
+        return bool(parts.said(session, caller, review, name) != value)
+    except texts.Unreadable:
+        return True
+
+
 def _moment(part: str) -> str:
     return part.replace("_part", "_shared_at")
 
@@ -186,26 +201,34 @@ def _shown(session: Session, caller: Caller, rows: Sequence[dict[str, Any]]) -> 
     actions: dict[UUID, list[Any]] = {row["id"]: [] for row in rows}
     for action in execute(session, ACTIONS, values) if rows else ():
         actions[action.review_id].append(action)
-    return [{**_seen_by(caller, row), "actions": actions[row["id"]]} for row in rows]
+    found = [{**row, "allowed_actions": _open_to(caller, row), "actions": actions[row["id"]]} for row in rows]
+    parts.reveal(session, caller, [(row, _visible_to(caller, row)) for row in found])
+    return found
 
 
-def _seen_by(caller: Caller, row: dict[str, Any]) -> dict[str, Any]:
-    """Return a review with what this caller may see: a client no part, a person their own and the shared."""
+def _visible_to(caller: Caller, row: dict[str, Any]) -> list[str]:
+    """Return the parts that this caller may see: a client none, a person their own and the shared."""
+    if caller.kind != "person":
+        return []
     both = row["self_shared_at"] is not None and row["reviewer_shared_at"] is not None
+    shown = both if row["shown_when"] == ShownWhen.both_shared else None
     authors = {"self_part": row["employee_id"], "reviewer_part": row["reviewer_id"]}
-    hidden: dict[str, Any] = {}
-    for part, author in authors.items():
-        shared = both if row["shown_when"] == ShownWhen.both_shared else row[_moment(part)] is not None
-        mine = caller.kind == "person" and caller.id == author
-        if not mine and (caller.kind != "person" or not shared):
-            hidden[part] = None
-    actions = row["allowed_actions"]
+    return [
+        part
+        for part, author in authors.items()
+        if caller.id == author or (row[_moment(part)] is not None if shown is None else shown)
+    ]
+
+
+def _open_to(caller: Caller, row: dict[str, Any]) -> list[str]:
+    actions: list[str] = row["allowed_actions"]
     if caller.kind == "person" and not _can_share(caller, row):
-        actions = [action for action in actions if action != "share"]
-    return {**row, **hidden, "allowed_actions": actions}
+        return [action for action in actions if action != "share"]
+    return actions
 
 
 def _can_share(caller: Caller, row: dict[str, Any]) -> bool:
     if caller.id == row["employee_id"]:
-        return row["self_part"] is not None and row["self_shared_at"] is None
-    return caller.id == row["reviewer_id"] and row["reviewer_part"] is not None and row["reviewer_shared_at"] is None
+        return parts.is_written(row, "self_part") and row["self_shared_at"] is None
+    mine = caller.id == row["reviewer_id"]
+    return mine and parts.is_written(row, "reviewer_part") and row["reviewer_shared_at"] is None

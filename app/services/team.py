@@ -6,10 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select
 from sqlalchemy import delete as delete_from
+from sqlalchemy import update as update_of
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app import events, queries
+from app import clock, events, queries
 from app.auth import Caller
 from app.errors import Conflict, NotFound
 from app.models import Employee, ServiceArea, Team, TeamMember
@@ -35,6 +36,14 @@ TEAM_MEMBERS = queries.Listing(
         "employee_id": MEMBERS.c.employee_id == bindparam("employee_id"),
     },
     syncs=False,
+)
+
+
+COUNT_MEMBERS_CHANGED = (
+    update_of(Team)
+    .where(Team.organisation_id == bindparam("tenant"), Team.id == bindparam("team"))
+    .values(members_version=Team.members_version + 1, members_changed_at=bindparam("now"))
+    .execution_options(synchronize_session=False)
 )
 
 
@@ -103,6 +112,7 @@ def add_member(session: Session, caller: Caller, team_id: UUID, data: TeamMember
     queries.get_owned(session, caller, Employee, data.employee_id, "/employee_id")
     member = TeamMember(organisation_id=caller.organisation_id, team_id=team_id, employee_id=data.employee_id)
     session.add(member)
+    count_members_changed(session, caller, team_id)
     events.record(session, caller, "team_member.created", member)
     return queries.read(session, caller, "team_member", member.id)
 
@@ -114,7 +124,13 @@ def remove_member(session: Session, caller: Caller, team_id: UUID, member_id: UU
         raise NotFound
     events.record(session, caller, "team_member.deleted", member)
     session.delete(member)
+    count_members_changed(session, caller, team_id)
     session.flush()
+
+
+def count_members_changed(session: Session, caller: Caller, team_id: UUID) -> None:
+    """Note that a team has other members than before. The team's own version, which is its ETag, stays."""
+    session.execute(COUNT_MEMBERS_CHANGED, {"tenant": caller.organisation_id, "team": team_id, "now": clock.now()})
 
 
 def _check_references(session: Session, caller: Caller, given: Mapping[str, Any]) -> None:
