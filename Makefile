@@ -15,7 +15,7 @@ run: .venv/run ## set up and serve on http://127.0.0.1:8000 (HOST, PORT)
 	@exec .venv/bin/ballast serve
 
 test: check ## set up, then everything that proves it, but what needs Node
-	@.venv/bin/pytest -n logical -m 'not slow'
+	@.venv/bin/pytest -n logical -m 'not slow and not broad'
 	@.venv/bin/ballast openapi --check
 
 check: .venv/dev ## ruff and mypy

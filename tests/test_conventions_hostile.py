@@ -15,6 +15,8 @@ from app.errors import MEDIA_TYPE
 from tests.operations import Operation, Stage, every_operation, leaves, named, staged, with_leaf
 from tests.world import World
 
+pytestmark = pytest.mark.broad
+
 CANARY = "canary7f3a"
 HOLE = "@@hole@@"
 

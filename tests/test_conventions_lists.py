@@ -21,6 +21,8 @@ from tests.operations import Operation, Stage, every_operation, named, staged
 from tests.test_conventions_access import assert_problem
 from tests.world import World
 
+pytestmark = pytest.mark.broad
+
 LISTS = [operation for operation in every_operation() if operation.is_list]
 SYNCED = [operation for operation in LISTS if "modified_since" in operation.route.known_queries]
 ALLOWED = re.compile(r"Sort by one of (.*); a leading - turns it\.")

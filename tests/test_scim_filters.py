@@ -14,6 +14,8 @@ from app.scim.resources import ENTERPRISE, GROUPS, PROVIDER, USERS
 from tests import scim
 from tests.world import World
 
+pytestmark = pytest.mark.broad
+
 TEXTS = (
     "alpha",
     "ALPHA",

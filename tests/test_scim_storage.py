@@ -19,7 +19,7 @@ from app.scim.storage import Storage
 from app.services import organisation as organisations
 from app.settings import Settings
 
-SKIPPED: list[str] = []
+pytestmark = pytest.mark.broad
 
 
 class InTransactions(ScimStorage):

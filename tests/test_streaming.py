@@ -19,6 +19,8 @@ from app.settings import Settings
 from tests.operations import Operation, Stage, every_operation, named, staged
 from tests.world import World
 
+pytestmark = pytest.mark.broad
+
 LISTS = [operation for operation in every_operation() if operation.is_list]
 LINES = {"Accept": "application/jsonl"}
 
