@@ -26,6 +26,7 @@ from scim2_models import (
     ServiceProviderConfig,
     Sort,
     Uniqueness,
+    default_comparison_key,
 )
 from scim2_models.urn import URN
 
@@ -144,12 +145,23 @@ CONFIG = ServiceProviderConfig(
     ],
 )
 
+
+def comparison_key(binding: Any, value: str) -> str:
+    """Return a text as it is compared: as the library does, and a sigma at the end of a word as any other sigma.
+
+    So that SQL can do the same, which looks at one character at a time.
+    """
+    key = default_comparison_key(binding, value)
+    return key if binding.case_exact else key.replace("\u03c2", "\u03c3")
+
+
 # What identity providers send beyond the standard, and mean well: attributes that we do not store, a removal that names
 # its values, an addition where the filter of the path finds nothing.
 POLICY = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
+    comparison_key=comparison_key,
 )
 PROVIDER = ScimProvider(
     models=[User, EnterpriseUser, Group],
