@@ -156,14 +156,18 @@ async def everything(url: str) -> str:
 
 
 def standing_in(folder: Path, words: list[str]) -> dict[str, str]:
-    """Return the words that stand in a file of a folder, and in which."""
-    found = {}
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # the server removes files of its own meanwhile
-            if not path.is_file() or path.is_symlink() or path.stat().st_size == 0:
-                continue
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                found.update({word: str(path) for word in words if content.find(word.encode()) >= 0})
+    """Return which of the words stand in a file of the folder, and in which.
+
+    A server that others use too removes files of theirs meanwhile: what is gone holds nothing.
+    """
+    found: dict[str, str] = {}
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_symlink() or path.stat().st_size == 0:
+                    continue
+                with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    found.update({word: str(path) for word in words if content.find(word.encode()) >= 0})
     return found
 
 
