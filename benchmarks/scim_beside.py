@@ -1,10 +1,18 @@
-"""Our application with one more route beside SCIM: users as JSON from memory, without a caller or a database."""
+"""Our application with two more routes: users as JSON from memory, without caller or database, and what is spent."""
 
 import os
+import resource
+import time
+from pathlib import Path
+from typing import Any
 
 from pydantic_core import to_json
+from sqlalchemy import event
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from benchmarks.ours import application
 
@@ -26,6 +34,7 @@ USER = {
         "version": 'W/"1"',
     },
 }
+STATEMENTS: list[float] = []
 
 
 async def bare(request: Request) -> Response:
@@ -35,5 +44,41 @@ async def bare(request: Request) -> Response:
     return Response(to_json(content), media_type="application/scim+json")
 
 
-application.add_route("/bare/{count}", bare, methods=["GET", "POST", "PATCH"])
+async def spent(_request: Request) -> Response:
+    """Answer how much time and memory this process has spent, and how long each statement took since last asked."""
+    content = {"cpu": time.process_time(), "resident": _resident(), "statements": STATEMENTS.copy()}
+    STATEMENTS.clear()
+    return Response(to_json(content))
+
+
+def _resident() -> int:
+    """Return the bytes of memory that are held now; where the system does not say, the most that ever were."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmRSS"].split()[0]) * 1024
+
+
+def _begin(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+    context.began = time.perf_counter()
+
+
+def _end(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+    STATEMENTS.append(time.perf_counter() - context.began)
+
+
+beside = Starlette(routes=[Route("/bare/{count}", bare), Route("/spent", spent)])
+
+
+async def both(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve the two routes without anything that the application does for each request, and the application."""
+    lean = scope["type"] == "http" and scope["path"].startswith(("/bare", "/spent"))
+    await (beside if lean else application)(scope, receive, send)
+
+
+if os.environ.get("BENCH_STATEMENTS"):
+    engine = application.state.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", _begin)
+    event.listen(engine, "after_cursor_execute", _end)
 assert os.environ["BENCH_URL"]

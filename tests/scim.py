@@ -7,7 +7,8 @@ import httpx
 from app.scim.resources import CORE, ENTERPRISE
 from tests.world import World
 
-PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+MESSAGES = "urn:ietf:params:scim:api:messages:2.0:"
+PATCH, LIST, ERROR = f"{MESSAGES}PatchOp", f"{MESSAGES}ListResponse", f"{MESSAGES}Error"
 USERS, GROUPS = "/scim/v2/Users", "/scim/v2/Groups"
 
 
@@ -44,3 +45,32 @@ async def made(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any
     assert answer.status_code == 201, answer.text
     content: dict[str, Any] = answer.json()
     return content
+
+
+async def asked(client: httpx.AsyncClient, method: str, path: str, status: int, **request: Any) -> Any:
+    """Send one request of a sequence, check what holds for every answer of its kind, and return its content."""
+    answer = await client.request(method, f"/scim/v2{path}", **request)
+    assert answer.status_code == status, (method, path, answer.text)
+    if status == 204:
+        assert answer.content == b""
+        return None
+    assert answer.headers["content-type"] == "application/scim+json", (method, path)
+    content = answer.json()
+    if status >= 400:
+        assert (content["schemas"], content["status"], bool(content["detail"])) == ([ERROR], str(status), True)
+    elif content["schemas"] == [LIST]:
+        sizes = [content[name] for name in ("totalResults", "startIndex", "itemsPerPage")]
+        assert [type(size) for size in sizes] == [int, int, int]
+        assert content["itemsPerPage"] == len(content["Resources"]) <= content["totalResults"]
+    elif "id" in content and "version" in content.get("meta", {}):
+        _check_resource(answer, content)
+    return content
+
+
+def _check_resource(answer: httpx.Response, content: dict[str, Any]) -> None:
+    meta = content["meta"]
+    assert content["schemas"][0] == f"{CORE}{meta['resourceType']}"
+    assert meta["location"].endswith(f"/scim/v2/{meta['resourceType']}s/{content['id']}")
+    assert meta["created"] <= meta["lastModified"]
+    assert answer.headers["etag"] == meta["version"]
+    assert answer.headers.get("location") == (meta["location"] if answer.status_code == 201 else None)

@@ -123,7 +123,7 @@ def _common(table: Table, kind: str, changed: ColumnElement[Any]) -> dict[Attrib
         ("external_id", None): table.c.external_id,
         ("meta", "resource_type"): literal(kind, Text()),
         ("meta", "created"): table.c.created_at,
-        ("meta", "last_modified"): changed,
+        ("meta", "last_modified"): func.greatest(changed, table.c.created_at),
         ("meta", "version"): version_of(table),
     }
 

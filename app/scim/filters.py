@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from scim2_models import InvalidFilterException
 from scim2_models.path import (
@@ -21,7 +22,7 @@ from scim2_models.path import (
 )
 from scim2_models.path.expressions import AttrPath, CompareOperator, LogicalOperator
 from scim2_models.path.resolution import coerce_value
-from sqlalchemy import ColumnElement, Text, and_, false, func, not_, or_, true
+from sqlalchemy import Cast, ColumnElement, Text, Uuid, and_, false, func, not_, or_, true
 
 from app.models.base import folded
 from app.scim.columns import PERSON, Many, Shape
@@ -195,9 +196,21 @@ def _compare(column: ColumnElement[Any], binding: AttributeBinding, op: Op, expe
         if UNSTORABLE.search(expected):
             raise InvalidFilterException(detail="A value of the filter holds a character that no attribute can hold.")
         expected = binding.comparable(expected)
+        if op == Op.eq and binding.case_exact:
+            return and_(_as_indexed(column, expected), _two_valued(column, op, expected))
     elif op in ON_TEXT:
         return false()
     return _two_valued(comparable(binding, column), op, expected)
+
+
+def _as_indexed(column: ColumnElement[Any], expected: str) -> ColumnElement[bool]:
+    """Return what an index can answer of an exact comparison: of an id, that is not of the text that it is in SCIM."""
+    if not (isinstance(column, Cast) and isinstance(column.clause.type, Uuid)):
+        return column == expected
+    try:
+        return column.clause == UUID(expected)
+    except ValueError:
+        return false()
 
 
 def _has_no_zone(expected: Any) -> bool:

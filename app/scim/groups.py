@@ -18,12 +18,14 @@ from app.schemas.team import TeamCreate, TeamUpdate
 from app.services import scim_settings
 from app.services import team as teams
 
+# In these, each person is looked for by themself, whatever the server believes about the size of a team: joined
+# otherwise, all members of one that grew a moment ago are gone through for one.
 UNKNOWN = text(
     """
-    SELECT 1 FROM unnest(CAST(:people AS uuid[])) AS given (id) WHERE NOT EXISTS (
-        SELECT 1 FROM employee AS e
-        WHERE e.organisation_id = :organisation_id AND e.id = given.id AND e.scim_hidden_at IS NULL
-    ) LIMIT 1
+    SELECT 1 FROM unnest(CAST(:people AS uuid[])) AS given (id) LEFT JOIN LATERAL (
+        SELECT e.id FROM employee AS e
+        WHERE e.organisation_id = :organisation_id AND e.id = given.id AND e.scim_hidden_at IS NULL LIMIT 1
+    ) AS known ON true WHERE known.id IS NULL LIMIT 1
     """
 )
 ADD = text(
@@ -36,16 +38,31 @@ ADD = text(
 )
 REMOVE = text(
     """
-    DELETE FROM team_member WHERE organisation_id = :organisation_id AND team_id = :team_id
-        AND employee_id IN (SELECT unnest(CAST(:people AS uuid[]))) RETURNING id, employee_id
+    DELETE FROM team_member WHERE organisation_id = :organisation_id AND id IN (
+        SELECT found.id FROM unnest(CAST(:people AS uuid[])) AS given (id) CROSS JOIN LATERAL (
+            SELECT m.id FROM team_member AS m WHERE m.organisation_id = :organisation_id AND m.team_id = :team_id
+                AND m.employee_id = given.id LIMIT 1
+        ) AS found
+    ) RETURNING id, employee_id
     """
 )
-REMOVE_OTHERS = text(
+# Who is given and no member yet, and who is a member and not given. Whom SCIM does not see stays.
+DIFFERENCES = text(
     """
-    DELETE FROM team_member AS m USING employee AS e
-    WHERE m.organisation_id = :organisation_id AND m.team_id = :team_id
-        AND e.organisation_id = m.organisation_id AND e.id = m.employee_id AND e.scim_hidden_at IS NULL
-        AND m.employee_id NOT IN (SELECT unnest(CAST(:people AS uuid[]))) RETURNING m.id, m.employee_id
+    SELECT given.id AS added, member.employee_id AS removed
+    FROM unnest(CAST(:people AS uuid[])) AS given (id)
+    FULL JOIN (
+        SELECT employee_id FROM team_member WHERE organisation_id = :organisation_id AND team_id = :team_id
+    ) AS member ON member.employee_id = given.id
+    WHERE given.id IS NULL OR member.employee_id IS NULL
+    """
+)
+HIDDEN = text(
+    """
+    SELECT given.id FROM unnest(CAST(:people AS uuid[])) AS given (id) CROSS JOIN LATERAL (
+        SELECT 1 FROM employee AS e WHERE e.organisation_id = :organisation_id AND e.id = given.id
+            AND e.scim_hidden_at IS NOT NULL LIMIT 1
+    ) AS found
     """
 )
 TEAMS_OF = text("SELECT team_id FROM team_member WHERE organisation_id = :organisation_id AND employee_id = :person")
@@ -105,9 +122,11 @@ class Groups:
 
     def replace(self, team_id: UUID, people: Iterable[UUID]) -> None:
         """Make these people, and nobody else, the members of a team."""
-        given = set(people)
-        self._record(team_id, "deleted", self._execute(REMOVE_OTHERS, team_id=team_id, people=sorted(given)).all())
-        self.add(team_id, given)
+        found = self._execute(DIFFERENCES, team_id=team_id, people=list(set(people))).all()
+        removed = [row.removed for row in found if row.added is None]
+        hidden = set(self._execute(HIDDEN, people=removed).scalars()) if removed else set()
+        self.remove(team_id, set(removed) - hidden)
+        self.add(team_id, [row.added for row in found if row.added is not None])
 
     def delete(self, team_id: UUID) -> None:
         """Remove a team with its memberships; the people stay."""

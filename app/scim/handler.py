@@ -1,5 +1,6 @@
 """The SCIM protocol over our storage: the library's handler, with the paths that are asked most made short."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -10,15 +11,20 @@ from scim2_server.conditions import Conditions
 from scim2_server.handler import ScimHandler
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
-from scim2_server.routing import Operation
+from scim2_server.routing import Operation, Target
 
 from app.scim import rendering
 from app.scim.bulk import runs_of
 from app.scim.group_patch import Step, steps_of
 from app.scim.resources import GROUP, USER, USERS
 from app.scim.service import Service
-from app.scim.storage import Storage
+from app.scim.storage import Storage, wants_members
 
+# What may change a key or a name of a person, their manager, or what their service area is named by: for that the
+# directory is locked before the person is, so their row is read without a lock first.
+NAMING = re.compile(
+    rb"username|externalid|email|employeenumber|manager|costcenter|organization|division|department", re.IGNORECASE
+)
 NEW = 'W/"1"'
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
@@ -28,26 +34,29 @@ class Handler(ScimHandler):
 
     service: Service
     storage: Storage
-    answers_with_members = True
 
     # -- Reads: straight from rows ----------------------------------------------------------------
 
     def query(self, request: ScimRequest) -> ScimResponse:
         """Read one resource."""
         with self.service.provider:
-            target = self.service.route(request, Operation.query)
-            kind = self.service.resource_type_at(cast("str", target.endpoint))
-            self.service.authorize(request, target, kind)
+            target, kind = self._admitted(request, Operation.query)
             parameters = self.service.read_response_parameters(kind, request.query)
-        if parameters.attributes or parameters.excluded_attributes:
-            return super().query(request)
-        row = self.storage.row(kind, cast("str", target.resource_id))
-        version = rendering.version_of(kind, row)
-        if not self.service.read_conditions(request).check(version, "GET"):
-            return ScimResponse(HTTPStatus.NOT_MODIFIED, None, {"ETag": version})
-        shown = self.storage.render(kind, row)
-        headers = {"ETag": version, "Content-Location": shown["meta"]["location"]}
-        return self.service.me_response(request, target, ScimResponse(HTTPStatus.OK, shown, headers))
+            row = self.storage.row(kind, cast("str", target.resource_id))
+            version = rendering.version_of(kind, row)
+            if not self.service.read_conditions(request).check(version, "GET"):
+                return ScimResponse(HTTPStatus.NOT_MODIFIED, None, {"ETag": version})
+            return self.service.me_response(request, target, self._answer(kind, row, parameters))
+
+    def _answer(
+        self, kind: ResourceType, row: Any, parameters: Any = None, status: HTTPStatus = HTTPStatus.OK
+    ) -> ScimResponse:
+        """Return the answer that holds a resource, straight from its row."""
+        members = parameters is None or wants_members(parameters)
+        named = parameters is not None and bool(parameters.attributes)
+        shown = self.storage.render(kind, row, members=members, named=named)
+        headers = {"Content-Location": shown["meta"]["location"], "ETag": shown["meta"]["version"]}
+        return ScimResponse(status, shown if parameters is None else self._projected(kind, shown, parameters), headers)
 
     def search(self, request: ScimRequest) -> ScimResponse:
         """Search by query parameters."""
@@ -107,7 +116,9 @@ class Handler(ScimHandler):
 
     def _create_users(self, request: ScimRequest, plan: BulkPlan, steps: Sequence[BulkStep]) -> None:
         ready = []
-        hidden = self.storage.people.hidden([cast("Any", plan.operation(step).data).user_name for step in steps])
+        hidden = self.storage.people.references.hidden(
+            [cast("Any", plan.operation(step).data).user_name for step in steps]
+        )
         for step in steps:
             operation = plan.operation(step)
             if cast("Any", operation.data).user_name in hidden:
@@ -128,27 +139,70 @@ class Handler(ScimHandler):
 
     # -- Changes ----------------------------------------------------------------------------------
 
+    def create(self, request: ScimRequest) -> ScimResponse:
+        """Add a resource."""
+        with self.service.provider:
+            _, kind = self._admitted(request, Operation.create)
+            resource = self.service.read_creation(kind, request.body, request.header("Content-Type"))
+            answer = self._answer(kind, self.storage.add(kind, resource), status=HTTPStatus.CREATED)
+            answer.headers["Location"] = answer.headers["Content-Location"]
+            return answer
+
+    def replace(self, request: ScimRequest) -> ScimResponse:
+        """Make a resource what the request says."""
+        with self.service.provider:
+            target, kind = self._admitted(request, Operation.replace)
+            parameters = self.service.read_response_parameters(kind, request.query)
+            row = self.storage.row(kind, cast("str", target.resource_id), lock=kind is GROUP)
+            resource = self.service.read_replacement(kind, request.body, request.header("Content-Type"))
+            self.service.read_conditions(request).check(rendering.version_of(kind, row), "PUT")
+            if kind is GROUP or resource.replace(self._current(kind, row)):
+                row = self.storage.change(kind, row, resource)
+            return self.service.me_response(request, target, self._answer(kind, row, parameters))
+
     def patch(self, request: ScimRequest) -> ScimResponse:
-        """Change a resource."""
-        self.answers_with_members = "attributes" in request.query or "excludedAttributes" in request.query
-        return super().patch(request)
+        """Change a resource. A group's answer, which may be large, holds it only where that is asked for."""
+        with self.service.provider:
+            target, kind = self._admitted(request, Operation.patch)
+            parameters = self.service.read_response_parameters(kind, request.query)
+            patch_op = self.service.read_patch(kind, request.body, request.header("Content-Type"))
+            conditions = self.service.read_conditions(request)
+            lock = kind is GROUP or NAMING.search(request.body) is None
+            row = self._patched(kind, cast("str", target.resource_id), patch_op, conditions, lock=lock)
+            if kind is USER or parameters.attributes or parameters.excluded_attributes:
+                return self.service.me_response(request, target, self._answer(kind, row, parameters))
+            return ScimResponse(HTTPStatus.NO_CONTENT, None, {"ETag": rendering.version_of(kind, row)})
 
     def patch_resource(
         self, resource_type: ResourceType, resource_id: str, patch_op: "PatchOp[Any]", conditions: Conditions
     ) -> Resource[Any]:
-        """Change a resource; members of a group by statements that do not read the group."""
-        steps = steps_of(patch_op) if resource_type is GROUP else None
+        """Change a resource in a bulk request, of which its members do not show."""
+        row = self._patched(resource_type, resource_id, patch_op, conditions, lock=resource_type is GROUP)
+        return rendering.resource_of(resource_type, self.storage.render(resource_type, row, members=False))
+
+    def _patched(
+        self, kind: ResourceType, resource_id: str, patch_op: "PatchOp[Any]", conditions: Conditions, *, lock: bool
+    ) -> Any:
+        """Change a resource and return its row; members of a group by statements that do not read the group."""
+        steps = steps_of(patch_op) if kind is GROUP else None
+        row = self.storage.row(kind, resource_id, lock=lock)
         if steps is None:
-            return super().patch_resource(resource_type, resource_id, patch_op, conditions)
-        row = self.storage.row(GROUP, resource_id, lock=True)
-        self.service.check_preconditions(
-            rendering.resource_of(GROUP, self.storage.render(GROUP, row, members=False)), "PATCH", conditions
-        )
+            resource = self.service.apply_patch(self._current(kind, row), patch_op, conditions)
+            return row if resource is None else self.storage.change(kind, row, resource)
+        conditions.check(rendering.version_of(kind, row), "PATCH")
+        self.storage.require_groups(kind)
         for step in steps:
             self._take(step, row)
-        after = self.storage.row(GROUP, resource_id)
-        shown = self.storage.render(GROUP, after, members=self.answers_with_members)
-        return rendering.resource_of(GROUP, shown)
+        return self.storage.row(kind, resource_id)
+
+    def _current(self, kind: ResourceType, row: Any) -> Resource[Any]:
+        return rendering.resource_of(kind, self.storage.render(kind, row, named=True))
+
+    def _admitted(self, request: ScimRequest, operation: Operation) -> tuple[Target, ResourceType]:
+        target = self.service.route(request, operation)
+        kind = self.service.resource_type_at(cast("str", target.endpoint))
+        self.service.authorize(request, target, kind)
+        return target, kind
 
     def _take(self, step: Step, row: Mapping[str, Any]) -> None:
         groups = self.storage.groups

@@ -9,6 +9,7 @@ from typing import Any
 
 from scim2_models import Resource, ResourceType
 
+from app.models import Employee
 from app.scim.columns import MEMBER, PERSON, TEAM
 from app.scim.resources import CORE, ENTERPRISE, GROUP, GROUPS, USER, USERS
 
@@ -37,6 +38,11 @@ ENTERPRISE_NAMES = {
     "division": "division",
     "department": "department",
 }
+
+
+def row_of(employee: Employee) -> dict[str, Any]:
+    """Return the row of a person who is in hand, as it would be read."""
+    return {column.key: getattr(employee, column.key) for column in PERSON_COLUMNS}
 
 
 def person(row: Any, base_url: str) -> dict[str, Any]:
@@ -112,7 +118,7 @@ def _meta(row: Any, kind: str, version: str, changed: datetime, place: str) -> d
     return {
         "resourceType": kind,
         "created": _moment(row["created_at"]),
-        "lastModified": _moment(changed),
+        "lastModified": _moment(max(changed, row["created_at"])),  # two clocks' readings for one new row
         "location": f"{place}/{row['id']}",
         "version": version,
     }

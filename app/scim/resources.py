@@ -36,6 +36,10 @@ CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
+# A common attribute, which is part of every schema; listed, since Entra looks for what it maps in /Schemas.
+ExternalId = Annotated[str | None, Mutability.read_write, Returned.default, CaseExact.true, Uniqueness.server]
+
+
 class Name(ComplexAttribute):
     """The parts of a person's name."""
 
@@ -56,6 +60,7 @@ class User(Resource[AnyExtension]):
 
     __schema__ = URN(f"{CORE}User")
 
+    external_id: ExternalId = None
     user_name: Annotated[str | None, Uniqueness.server, Required.true] = None
     name: Name | None = None
     display_name: str | None = None
@@ -67,7 +72,9 @@ class User(Resource[AnyExtension]):
 
 
 def _as_manager(value: Any) -> Any:
-    """Read the forms in which providers send a manager: an object, a bare id, or an empty text for none."""
+    """Read the forms in which providers send a manager: an object (maybe in a list), a bare id, empty for none."""
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
     if isinstance(value, str):
         return {"value": value} if value else None
     if isinstance(value, dict) and not value.get("value"):
@@ -112,6 +119,7 @@ class Group(Resource[Any]):
 
     __schema__ = URN(f"{CORE}Group")
 
+    external_id: ExternalId = None
     display_name: Annotated[str | None, Required.true, Uniqueness.server] = None
     members: list[Member] | None = None
 
@@ -157,12 +165,12 @@ def comparison_key(binding: Any, value: str) -> str:
 
 # What identity providers send beyond the standard, and mean well: attributes that we do not store, a removal that names
 # its values, an addition where the filter of the path finds nothing.
-POLICY = ScimPolicy(
+TOLERANT = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
-    comparison_key=comparison_key,
 )
+POLICY = TOLERANT.model_copy(update={"comparison_key": comparison_key})
 PROVIDER = ScimProvider(
     models=[User, EnterpriseUser, Group],
     resource_types=[ResourceType.from_resource(User[EnterpriseUser]), ResourceType.from_resource(Group)],

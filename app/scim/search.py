@@ -33,13 +33,14 @@ class Search:
 
         It gives one more than asked for with a cursor, and says how many match without one.
         """
-        found = self._found(whole=len(self.kinds) == 1)
+        query, key, id_ = self._of_one() if len(self.kinds) == 1 else self._of_all()
         turned = self.descending is not self.back
-        order = [found.c.id] if self.request.sort_by is None else [found.c.key.is_(None), found.c.key, found.c.id]
-        total = [] if self.request.cursor is not None else [func.count().over().label("total")]
-        query = select(found, *total).order_by(*(each.desc() if turned else each.asc() for each in order))
+        order = [id_] if self.request.sort_by is None else [key.is_(None), key, id_]
+        if self.request.cursor is None:
+            query = query.add_columns(func.count().over().label("total"))
+        query = query.order_by(*(each.desc() if turned else each.asc() for each in order))
         if self.anchor is not None:
-            query = query.where(self._beyond(found.c.key, found.c.id, turned=turned))
+            query = query.where(self._beyond(key, id_, turned=turned))
         more = 1
         if self.request.cursor is None:
             query, more = query.offset((self.request.start_index or 1) - 1), 0
@@ -72,20 +73,31 @@ class Search:
             return or_(key < value, and_(key == value, after))
         return or_(key > value, and_(key == value, after), key.is_(None))
 
-    def _found(self, *, whole: bool = False) -> Any:
+    def _of_one(self) -> tuple[Select[Any], ColumnElement[Any], ColumnElement[Any]]:
+        """Return the statement over one type alone, with its sort key and id: all columns, and no subquery of them."""
+        (kind,) = self.kinds
+        shape, model = shape_of(kind), cast("Any", PROVIDER.model_for(kind))
+        key = self._sort_key(shape, model)
+        key = null().cast(Text()) if key is None else key
+        return self._of_kind(kind, shape, model, key, COLUMNS[kind.id]), key, shape.table.c.id
+
+    def _of_all(self) -> tuple[Select[Any], ColumnElement[Any], ColumnElement[Any]]:
+        found = self._found()
+        return select(found), found.c.key, found.c.id
+
+    def _found(self) -> Any:
         shapes = [(kind, shape_of(kind), cast("Any", PROVIDER.model_for(kind))) for kind in self.kinds]
         keys = [self._sort_key(shape, model) for _, shape, model in shapes]
         kind_of_key = next((key.type for key in keys if key is not None), Text())
         first, *others = (
-            self._of_kind(kind, shape, model, null().cast(kind_of_key) if key is None else key, whole=whole)
+            self._of_kind(kind, shape, model, null().cast(kind_of_key) if key is None else key, [shape.table.c.id])
             for (kind, shape, model), key in zip(shapes, keys, strict=True)
         )
         return (first.union_all(*others) if others else first).subquery("found")
 
     def _of_kind(
-        self, kind: ResourceType, shape: Shape, model: Any, key: ColumnElement[Any], *, whole: bool
+        self, kind: ResourceType, shape: Shape, model: Any, key: ColumnElement[Any], columns: Sequence[Any]
     ) -> Select[Any]:
-        columns = COLUMNS[kind.id] if whole else (shape.table.c.id,)
         query = select(literal(str(kind.id), Text()).label("kind"), key.label("key"), *columns)
         query = query.where(shape.shown)
         if self.request.filter is not None:

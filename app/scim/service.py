@@ -1,20 +1,31 @@
 """What is ours to decide about the SCIM protocol: who may, which answers, which refusals."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
 from prometheus_client import Counter
-from scim2_models import ForbiddenException, NotFoundException, Resource, ResourceType, ResponseParameters
+from pydantic import ValidationError
+from scim2_models import (
+    Context,
+    ForbiddenException,
+    NotFoundException,
+    PatchOp,
+    Resource,
+    ResourceType,
+    SearchRequest,
+)
+from scim2_server.conditions import Conditions
 from scim2_server.requests import ScimRequest
-from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
-from scim2_server.service import ScimService
+from scim2_server.service import ModelT, ScimService, scim_exception_of
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.auth import Caller
 from app.scim.refusals import scim_error_of
-from app.scim.resources import USER
+from app.scim.resources import POLICY, TOLERANT, USER
+from app.scim.spelling import standard_filter, standard_patch
 
 log = logging.getLogger("ballast.scim")
 REFUSED_IN_BULK = Counter("ballast_scim_bulk_refused_total", "Operations of SCIM bulk requests refused.", ["status"])
@@ -42,13 +53,32 @@ class Service(ScimService):
         if scope not in caller.scopes:
             raise ForbiddenException(detail=f"The client lacks the scope {scope}.")
 
-    def patch_response(
-        self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
-    ) -> ScimResponse:
-        """Answer a user's PATCH with the user, and a group's, which may be large, with nothing."""
-        if self.get_resource_type_of(resource) is USER:
-            return self.replacement_response(base_url, resource, response_parameters)
-        return super().patch_response(base_url, resource, response_parameters)
+    def read_body(self, model: type[ModelT], body: bytes, content_type: str | None, scim_ctx: Context) -> ModelT:
+        """Read a body. That each of its texts can be compared is not tried out: every text can."""
+        self.ensure_json(content_type)
+        try:
+            return model.model_validate_json(body, scim_ctx=scim_ctx, scim_policy=TOLERANT)
+        except ValidationError as error:
+            raise scim_exception_of(error) from error
+
+    def apply_patch(
+        self, current: Resource[Any], patch_op: "PatchOp[Any]", conditions: Conditions
+    ) -> Resource[Any] | None:
+        """Apply a PATCH, and return the resource where that changes it. Only what selects by texts compares them."""
+        self.check_preconditions(current, "PATCH", conditions)
+        compares = any(each.op == "remove" or "[" in str(each.path or "") for each in patch_op.operations or ())
+        return current if patch_op.patch(current, POLICY if compares else TOLERANT) else None
+
+    def read_patch(self, resource_type: ResourceType, body: bytes, content_type: str | None) -> "PatchOp[Any]":
+        """Read a PATCH body, in the spelling of the standard or in Microsoft Entra's."""
+        spelt = standard_patch(body) if resource_type is USER else body
+        return super().read_patch(resource_type, spelt, content_type)
+
+    def read_search(self, resource_types: list[ResourceType], payload: Any) -> tuple[SearchRequest[Any], Any]:
+        """Read a search, in the spelling of the standard or in Microsoft Entra's."""
+        if isinstance(payload, Mapping) and isinstance(payload.get("filter"), str):
+            payload = {**payload, "filter": standard_filter(payload["filter"])}
+        return super().read_search(resource_types, payload)
 
     def bulk_failure(self, outcome: dict[str, Any], exception: Exception) -> dict[str, Any]:
         """Return the outcome of a refused operation, logged and counted. Raise again what is no refusal."""

@@ -22,9 +22,11 @@ from sqlalchemy import and_ as every
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app import queries
 from app.auth import Caller
 from app.database import execute
-from app.errors import Refusal
+from app.errors import NotFound, Refusal
+from app.models import Employee
 from app.relations import ORGANISATION
 from app.scim import rendering
 from app.scim.columns import MEMBER, PEOPLE, PERSON, TEAM, TEAMS
@@ -40,6 +42,7 @@ ONE = {
     USER.id: select(*rendering.PERSON_COLUMNS).where(PEOPLE.shown, PERSON.c.id == bindparam("id")),
     GROUP.id: select(*rendering.TEAM_COLUMNS).where(TEAMS.shown, TEAM.c.id == bindparam("id")),
 }
+LOCKED = {kind: query.with_for_update() for kind, query in ONE.items()}
 MEMBERS = (
     select(*rendering.MEMBER_COLUMNS)
     .join(PERSON, every(PERSON.c.organisation_id == MEMBER.c.organisation_id, PERSON.c.id == MEMBER.c.employee_id))
@@ -66,7 +69,8 @@ class Storage(ScimStorage):
         self.session, self.caller, self.base_url = session, caller, base_url
         self.savepoints, self.locks = savepoints, locks
         self.last: Any = None  # the row that was read last
-        self.people, self.groups = People(session, caller), Groups(session, caller)
+        self.held: dict[UUID, Employee] = {}  # the people whose rows were locked when they were read
+        self.people, self.groups = People(session, caller, alone=locks), Groups(session, caller)
 
     @contextmanager
     def operation(self) -> Iterator[None]:
@@ -96,16 +100,26 @@ class Storage(ScimStorage):
             values = {"organisation_id": self.caller.organisation_id, "id": UUID(resource_id)}
         except ValueError:
             raise NotFoundException from None
-        query = ONE[str(resource_type.id)]
-        row = (
-            execute(self.session, query.with_for_update() if lock or self.locks else query, values)
-            .mappings()
-            .one_or_none()
-        )
+        lock = lock or self.locks
+        if lock and resource_type is USER:
+            self.last = self._hold(values["id"])
+            return self.last
+        query = (LOCKED if lock else ONE)[str(resource_type.id)]
+        row = execute(self.session, query, values).mappings().one_or_none()
         if row is None:
             raise NotFoundException
         self.last = row
         return row
+
+    def _hold(self, person_id: UUID) -> dict[str, Any]:
+        try:
+            person = queries.get_allowed(self.session, self.caller, Employee, person_id, "update")
+        except NotFound:
+            raise NotFoundException from None
+        if person.scim_hidden_at is not None:
+            raise NotFoundException
+        self.held[person_id] = person
+        return rendering.row_of(person)
 
     def render(
         self, resource_type: ResourceType, row: Mapping[str, Any], *, members: bool = True, named: bool = False
@@ -146,11 +160,16 @@ class Storage(ScimStorage):
 
     def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
         """Store a new resource, and return it as it is stored."""
-        self._require_groups(resource_type)
-        writer: Any = self.people if resource_type is USER else self.groups
+        return self._model(resource_type, self.add(resource_type, resource))
+
+    def add(self, kind: ResourceType, resource: Resource[Any]) -> Any:
+        """Store a new resource, and return its row."""
+        self.require_groups(kind)
         with _in_scim_words():
-            resource_id = writer.create(resource)
-        return self.get(resource_type, str(resource_id))
+            if kind is USER:
+                return self.people.create(resource)
+            team_id = self.groups.create(resource)
+        return self.row(kind, str(team_id))
 
     def create_users(self, resources: Sequence[Resource[Any]]) -> list[UUID | SCIMException]:
         """Store new, active users at once, and return each one's id, or why it was not stored."""
@@ -161,12 +180,19 @@ class Storage(ScimStorage):
     ) -> Resource[Any]:
         """Make the stored resource what the given one is. Raise PreconditionFailedException for another version."""
         current = self._of_version(resource_type, str(resource.id), expected_version)
+        return self._model(resource_type, self.change(resource_type, current, resource))
+
+    def change(self, kind: ResourceType, current: Any, resource: Resource[Any]) -> Any:
+        """Make what is stored, whose row was read, what the resource says, and return its row."""
+        self.require_groups(kind)
         with _in_scim_words():
-            if resource_type is GROUP:
+            if kind is GROUP:
                 self.groups.update(current["id"], resource, current)
-            elif self.people.update(current["id"], resource, current):
-                self.groups.follow_manager(current["id"])
-        return self.get(resource_type, str(resource.id))
+                return self.row(kind, str(current["id"]))
+            person = self.people.update(current, resource, self.held.get(current["id"]))
+            if person.manager_id != current["manager_id"]:
+                self.groups.follow_manager(person.id)
+        return rendering.row_of(person)
 
     def delete(self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None) -> None:
         """Hide a person, or remove a team."""
@@ -174,12 +200,13 @@ class Storage(ScimStorage):
         writer: Any = self.people if resource_type is USER else self.groups
         writer.delete(current["id"])
 
-    def _require_groups(self, kind: ResourceType) -> None:
+    def require_groups(self, kind: ResourceType) -> None:
+        """Raise ForbiddenException for a group where the organisation takes none."""
         if kind is GROUP and not scim_settings.of(self.session, self.caller).groups_are_teams:
             raise ForbiddenException(detail=GROUPS_REFUSED)
 
     def _of_version(self, kind: ResourceType, resource_id: str, expected: str | None) -> Any:
-        self._require_groups(kind)
+        self.require_groups(kind)
         if kind is USER and expected is not None and self.last is not None and str(self.last["id"]) == resource_id:
             row = self.last  # read a moment ago; that nobody came between is seen when it is locked
         else:
@@ -187,6 +214,9 @@ class Storage(ScimStorage):
         if expected is not None and opaque_tag(expected) != opaque_tag(rendering.version_of(kind, row)):
             raise PreconditionFailedException
         return row
+
+    def _model(self, kind: ResourceType, row: Any) -> Resource[Any]:
+        return rendering.resource_of(kind, self.render(kind, row, named=True))
 
     def _render_all(
         self, keys: Sequence[Row[Any]], rows: Mapping[Any, Any], *, members: bool, named: bool
@@ -214,7 +244,7 @@ class Storage(ScimStorage):
     def _members(self, teams: Sequence[UUID]) -> dict[UUID, list[Any]]:
         found: dict[UUID, list[Any]] = {}
         values = {"organisation_id": self.caller.organisation_id, "teams": list(teams)}
-        for row in execute(self.session, MEMBERS, values):
+        for row in execute(self.session, MEMBERS, values).all():
             found.setdefault(row.team_id, []).append(row)
         return found
 

@@ -1,6 +1,7 @@
 """Many new people at once, in a fixed number of statements."""
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +12,15 @@ from app import events
 from app.auth import Caller
 from app.errors import Conflict
 from app.models import Employee
-from app.models.base import folded, new_id
+from app.models.base import folded
 from app.relations import ORGANISATION
 from app.schemas.employee import EmployeeCreate
 from app.services import matching
-from app.services.employee import link_reports, lock_directory, put
+from app.services.employee import INSERT, KEYS, link_reports, lock_names, names_of, new_row
 
 TABLE = Employee.__table__
+# What one of many may leave out: rows that are written at once have the same columns.
+NOTHING_SAID = dict.fromkeys((*EmployeeCreate.model_fields, *KEYS.values(), "manager_external_id"))
 
 
 def _texts(name: str) -> Any:
@@ -42,11 +45,10 @@ def create_many(
 
     Their managers and service areas are ones that the caller has looked up. See ``create`` for the rest.
     """
-    lock_directory(session, caller)
-    matching.hold(session, caller)
+    lock_names(session, caller)
     names, keys = _taken(session, caller, [data for data, _ in people])
     results: list[UUID | Conflict] = []
-    added: list[Employee] = []
+    added: list[dict[str, Any]] = []
     for data, provider in people:
         name = folded(data.user_name)
         if name in names or (data.external_id is not None and data.external_id in keys):
@@ -54,17 +56,15 @@ def create_many(
             continue
         names.add(name)
         keys.add(data.external_id)
-        employee = Employee(organisation_id=caller.organisation_id, id=new_id(), active=True, **provider)
-        put(employee, data.given())
-        added.append(employee)
-        results.append(employee.id)
-    session.add_all(added)
-    session.flush()
-    changes = [events.Change("employee.created", employee.id, employee.version, employee.id) for employee in added]
-    events.record_changes(session, caller, "employee", changes)
-    _link_reports_of_many(session, caller, added)
+        added.append({**NOTHING_SAID, **new_row(caller, data.given(), provider)})
+        results.append(added[-1]["id"])
     if added:
-        matching.attach(session, caller, [employee.id for employee in added])
+        session.connection().execute(INSERT, added)
+        changes = [events.Change("employee.created", values["id"], 1, values["id"]) for values in added]
+        events.record_changes(session, caller, "employee", changes)
+        rows = [SimpleNamespace(**row) for row in added]
+        _link_reports_of_many(session, caller, rows)
+        matching.attach_named(session, caller, [name for row in rows for name in names_of(row)])
     return results
 
 
@@ -79,7 +79,7 @@ def _taken(session: Session, caller: Caller, people: Sequence[EmployeeCreate]) -
     return {row.user_name_key for row in rows}, {row.external_id for row in rows if row.external_id is not None}
 
 
-def _link_reports_of_many(session: Session, caller: Caller, added: Sequence[Employee]) -> None:
+def _link_reports_of_many(session: Session, caller: Caller, added: Sequence[Any]) -> None:
     keys = {employee.external_id: employee for employee in added if employee.external_id is not None}
     if keys:
         values = {"organisation_id": caller.organisation_id, "keys": list(keys)}

@@ -25,6 +25,11 @@ def of(session: Session, caller: Caller) -> Any:
     return session.info[INFO]
 
 
+def keep(session: Session, settings: Any) -> None:
+    """Keep the organisation's rules for this transaction, where they were read with something else."""
+    session.info[INFO] = settings
+
+
 def read(session: Session, caller: Caller) -> Mapping[str, Any]:
     """Return the organisation's rules."""
     return queries.read(session, caller, "scim_settings", of(session, caller).id)
