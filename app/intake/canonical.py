@@ -1,20 +1,22 @@
 """The canonical event: one item is read into it, or refused with reasons and with what of it is safe to keep."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from app import clock
-from app.errors import NAME, Fault, fault_of
+from app.errors import Fault
 from app.intake import privacy
 from app.intake.privacy import Path
+from app.problems import NAME, fault_of
 from app.schemas.call_event import CallEventCreate
 
 FUTURE = timedelta(days=1)
+AHEAD = "Must not lie more than a day in the future."
 MOST_FAULTS = 20
 
 
@@ -26,8 +28,10 @@ class Form:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def pointer(self, path: Path) -> str:
-        if path and path[0] in self.names:
-            return self.names[path[0]]
+        """Return where it stood; ``names`` tell of whole members (``queue``) or of parts of them (``queue.name``)."""
+        for name in (".".join(str(part) for part in path), *path[:1]):
+            if name in self.names:
+                return self.names[name]
         parts = [part if isinstance(part, int) or NAME.fullmatch(part) else "-" for part in path]
         return self.prefix + "".join(f"/{part}" for part in parts) or "/"
 
@@ -37,15 +41,16 @@ PLAIN = Form()
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An item that is a canonical event."""
+    """An item that is a canonical event. ``assumed`` members were not said: they lose against whatever is."""
 
     event: CallEventCreate
     form: Form = PLAIN
+    assumed: frozenset[str] = frozenset()
 
     def refuse(self, member: str, code: str, detail: str) -> "Refused":
         """Return it as refused after all, for a reason that its form does not show."""
         fault = Fault(self.form.pointer((member,)), code, detail)
-        return Refused((fault,), self.event.model_dump(mode="json", exclude_unset=True))
+        return Refused((fault,), self.event.model_dump(mode="json", exclude_unset=True), self.assumed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,21 @@ class Refused:
 
     faults: tuple[Fault, ...]
     payload: dict[str, Any] = field(default_factory=dict)
+    assumed: frozenset[str] = frozenset()
 
 
-def read(raw: Any, form: Form = PLAIN, faults: Sequence[Fault] = ()) -> Taken | Refused:
-    """Return one raw item as a canonical event, or refused. ``faults`` are those of its envelope."""
+def read(
+    raw: Any, form: Form = PLAIN, faults: Sequence[Fault] = (), assumed: frozenset[str] = frozenset()
+) -> Taken | Refused:
+    """Return one raw item as a canonical event, or refused. ``faults`` are those of its envelope.
+
+    ``assumed`` members are a reader's guess: whatever is really said of them, earlier or later, wins.
+    """
+    found = _read(raw, form, faults)
+    return replace(found, assumed=assumed) if assumed else found
+
+
+def _read(raw: Any, form: Form, faults: Sequence[Fault]) -> Taken | Refused:
     try:
         event = CallEventCreate.model_validate(raw)
     except ValidationError as error:
@@ -88,7 +104,6 @@ def _free_texts(event: CallEventCreate) -> str:
 def _out_of_order(event: CallEventCreate, form: Form) -> list[Fault]:
     """Return what is impossible about the times: they run backwards, or lie more than a day ahead."""
     faults = []
-    latest = clock.now() + FUTURE
     if event.answered_at is not None:
         if event.started_at is not None and event.answered_at < event.started_at:
             faults.append(Fault(form.pointer(("answered_at",)), "out_of_order", "Must not lie before started_at."))
@@ -96,11 +111,11 @@ def _out_of_order(event: CallEventCreate, form: Form) -> list[Fault]:
             faults.append(Fault(form.pointer(("ended_at",)), "out_of_order", "Must not lie before answered_at."))
     elif event.started_at is not None and event.ended_at < event.started_at:
         faults.append(Fault(form.pointer(("ended_at",)), "out_of_order", "Must not lie before started_at."))
-    for name in ("ended_at", "as_of"):
-        value: datetime | None = getattr(event, name)
-        if value is not None and value > latest:
-            detail = "Must not lie more than a day in the future."
-            faults.append(Fault(form.pointer((name,)), "in_the_future", detail))
+    latest = clock.now() + FUTURE
+    if event.ended_at > latest:
+        faults.append(Fault(form.pointer(("ended_at",)), "in_the_future", AHEAD))
+    if event.as_of is not None and event.as_of > latest:
+        faults.append(Fault(form.pointer(("as_of",)), "in_the_future", AHEAD))
     return faults
 
 

@@ -1,12 +1,17 @@
 """CloudEvents 1.0 over HTTP: structured, binary and batched. The event's data is the canonical event's."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
+from uuid import UUID
 
 from app.errors import Fault
-from app.intake.canonical import Form, Refused, Taken, read
+from app.intake import canonical
+from app.intake.adapter import Delivery, Item, SourceSettings
+from app.intake.canonical import Form, Refused, Taken
+from app.intake.members import items_of
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
@@ -28,17 +33,30 @@ def is_binary(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name in (b"ce-specversion", b"ce-id", b"ce-source", b"ce-type") for name, _ in headers)
 
 
-def read_structured(raw: Any) -> Taken | Refused:
-    """Return one CloudEvent in JSON as a canonical event, or refused."""
+def read(delivery: Delivery, source: SourceSettings) -> list[Item]:
+    """Return what a source of CloudEvents delivers, in any of the three modes. The address says which source it is.
+
+    Raise Unreadable for a body that is no JSON, or not what the mode says.
+    """
+    media_type = (delivery.header(b"content-type") or b"").partition(b";")[0].strip().lower().decode("latin-1")
+    headers = [(name.lower(), value) for name, value in delivery.headers]
+    raws = items_of(delivery.body)
+    if media_type not in (STRUCTURED, BATCHED) and is_binary(headers):
+        return [read_binary(headers, raws[0] if len(raws) == 1 else raws, source.source_id)]
+    return [read_structured(raw, source.source_id) for raw in raws]
+
+
+def read_structured(raw: Any, source_id: UUID | None = None) -> Taken | Refused:
+    """Return one CloudEvent in JSON as a canonical event, or refused. Without a source, the event says which it is."""
     if not isinstance(raw, dict):
         return Refused((Fault("/", "not_an_event", "Must be a CloudEvent as a JSON object."),))
     faults = []
     if "data_base64" in raw:
         faults.append(Fault("/data_base64", "unknown_field", "Send the data as JSON, in data."))
-    return _read(raw, raw.get("data"), IN_BODY, "/", faults)
+    return _read(raw, raw.get("data"), IN_BODY, "/", faults, source_id)
 
 
-def read_binary(headers: Iterable[tuple[bytes, bytes]], data: Any) -> Taken | Refused:
+def read_binary(headers: Iterable[tuple[bytes, bytes]], data: Any, source_id: UUID | None = None) -> Taken | Refused:
     """Return a CloudEvent whose attributes are headers and whose data is the body as a canonical event, or refused."""
     attributes: dict[str, Any] = {}
     faults = []
@@ -49,7 +67,7 @@ def read_binary(headers: Iterable[tuple[bytes, bytes]], data: Any) -> Taken | Re
                 attributes[attribute] = decoded(value)
             except ValueError:
                 faults.append(Fault(f"header:ce-{_known(attribute)}", "invalid_text", "Not UTF-8, percent-encoded."))
-    return _read(attributes, data, IN_HEADERS, "header:ce-", faults)
+    return _read(attributes, data, IN_HEADERS, "header:ce-", faults, source_id)
 
 
 def decoded(value: bytes) -> str:
@@ -66,7 +84,9 @@ def _known(attribute: str) -> str:
     return attribute if attribute in (*REQUIRED, "subject", "time", "dataschema") else "-"
 
 
-def _read(attributes: Mapping[str, Any], data: Any, form: Form, at: str, faults: list[Fault]) -> Taken | Refused:
+def _read(
+    attributes: Mapping[str, Any], data: Any, form: Form, at: str, faults: list[Fault], source_id: UUID | None
+) -> Taken | Refused:
     faults += _faults_of(attributes, at)
     members = dict(data) if isinstance(data, dict) else {}
     if data is not None and not isinstance(data, dict):
@@ -76,15 +96,27 @@ def _read(attributes: Mapping[str, Any], data: Any, form: Form, at: str, faults:
             faults.append(Fault(f"{form.prefix}/{name}", "unknown_field", "The CloudEvent's own attribute says it."))
     source, event_id = attributes.get("source"), attributes.get("id")
     found = SOURCE.fullmatch(source[:LONGEST]) if isinstance(source, str) else None
-    if found is not None:
+    if source_id is not None:
+        members["source_id"] = str(source_id)
+        event_id = _told_apart(source, event_id, is_ours=found is not None)
+    elif found is not None:
         members["source_id"] = found.group(1)
     elif isinstance(source, str) and source.strip():
         faults.append(Fault(form.names["source_id"], "unknown_source", "Must be /v1/sources/ and the id of a source."))
     if isinstance(event_id, str) and event_id:
         members["event_id"] = event_id
     filled = _fill(members, attributes)
-    item = read(members, Form(form.prefix, {**form.names, **{name: at + filled[name] for name in filled}}), faults)
+    item = canonical.read(
+        members, Form(form.prefix, {**form.names, **{name: at + filled[name] for name in filled}}), faults
+    )
     return _without_repetition(item) if isinstance(item, Refused) else item
+
+
+def _told_apart(source: Any, event_id: Any, *, is_ours: bool) -> Any:
+    """Return an event's id, made unique beyond its own source: CloudEvents are the same by source and id together."""
+    if is_ours or not isinstance(source, str) or not isinstance(event_id, str) or not event_id:
+        return event_id
+    return f"{event_id}@{hashlib.sha256(source.encode(errors='replace')).hexdigest()[:12]}"
 
 
 def _faults_of(attributes: Mapping[str, Any], at: str) -> list[Fault]:

@@ -36,28 +36,31 @@ Code = Annotated[str | None, Query(max_length=200, description="Only this code, 
 @allows("source", "read")
 async def list_sources(call: Call, paging: Synced, active: Active = None) -> SyncPage[SourceOut]:
     """List the systems that post call events."""
-    return await call.page(sources.list_, paging, {"active": active})
+    return await call.page(sources.list_, paging, {"active": active}, call.app.state.settings.public_url)
 
 
 @router.post("", status_code=201)
 @allows("source", "create", batch=True)
 async def create_source(call: Call, data: SourceCreate) -> SourceOut:
     """Make a source. It belongs to the client that makes it, where that client may post call events."""
-    return await call(sources.create, data)
+    return await call(sources.create, data, call.app.state.settings.public_url)
 
 
 @router.get("/{source_id}")
 @allows("source", "read")
 async def read_source(call: Call, source_id: UUID) -> SourceOut:
     """Read one source."""
-    return await call(sources.read, source_id)
+    return await call(sources.read, source_id, call.app.state.settings.public_url)
 
 
 @router.patch("/{source_id}")
 @allows("source", "update")
 async def update_source(call: Call, source_id: UUID, data: SourceUpdate) -> SourceOut:
-    """Change a source by a JSON merge patch. An inactive one takes no call events; what it brought stays."""
-    return await call(sources.update, source_id, data)
+    """Change a source by a JSON merge patch. An inactive one takes no call events; what it brought stays.
+
+    Its kind stays what it was.
+    """
+    return await call(sources.update, source_id, data, call.app.state.settings.public_url)
 
 
 @router.get("/{source_id}/history")

@@ -1,17 +1,23 @@
 """Sources of call events, and how their raw codes map to our outcomes."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainSerializer
 
-from app.models.call_event import CodeKind, Outcome
+from app.models.call_event import CodeKind, Outcome, SourceKind
 from app.schemas.base import AS_SENT, Flag, In, Name, Out, Prose, Resource
 from app.schemas.call_event import Code
 from app.schemas.employee import ItemFault, ItemStatus
+from app.schemas.source_options import Options
 
 MOST_AT_ONCE = 1000
+# Documented by kind, and checked by the service, which knows the kind.
+SentOptions = Annotated[Options, AS_SENT, PlainSerializer(lambda sent: sent, return_type=Any)]
+Silence = Annotated[int, Field(strict=True, ge=300, le=31 * 86_400)]
+SILENCE = "Without a delivery for so long it counts as silent. Null: never."
+OPTIONS = "What is special about it, by its kind; checked by the service."
 
 
 def _in_order(outcomes: list[Outcome]) -> list[Outcome]:
@@ -88,6 +94,12 @@ class SourceCreate(In):
         default=None,
         description="The client that posts its events: by default the one that makes it, if it may. Null: any client.",
     )
+    kind: SourceKind = Field(
+        default=SourceKind.api,
+        description="Which format it sends. `api` posts to `/v1/call-events`; every other has an address of its own.",
+    )
+    options: SentOptions = Field(default={}, description=OPTIONS)  # type: ignore[assignment]  # as it would be sent
+    silent_after_seconds: Silence | None = Field(default=86_400, description=SILENCE)
     outcome_mappings: Annotated[list[OutcomeMappingCreate], Field(max_length=MOST_AT_ONCE)] = Field(default=[])
 
 
@@ -98,6 +110,8 @@ class SourceUpdate(In):
     description: Prose | None = None
     client_id: UUID | None = None
     active: Flag = Field(default=True, description="Events of an inactive source are refused.")
+    options: SentOptions = Field(default={}, description=OPTIONS)  # type: ignore[assignment]  # as it would be sent
+    silent_after_seconds: Silence | None = Field(default=86_400, description=SILENCE)
 
 
 class SourceOut(Resource):
@@ -107,3 +121,7 @@ class SourceOut(Resource):
     description: str | None
     client_id: UUID | None = Field(description="The one client that may use it. Null: any client with the scope.")
     active: bool
+    kind: SourceKind
+    options: dict[str, Any]
+    silent_after_seconds: int | None
+    intake_url: str | None = Field(description="Where it delivers, with one of its credentials. Null for kind `api`.")
