@@ -13,7 +13,8 @@ from app.policy.rule import Rule
 from app.relations import ME, SELF
 
 # What is not done to a row: it is never among its allowed actions.
-PASSIVE = frozenset({"read", "create", "dry_run", "count", "validate", "hand_out", "take_up", "suggest", "offer"})
+PASSIVE = frozenset({"read", "create", "dry_run", "count", "validate", "watch"})
+PASSIVE |= frozenset({"hand_out", "take_up", "suggest", "offer"})
 
 
 def actions_on(resource: str) -> list[str]:

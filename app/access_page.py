@@ -22,6 +22,7 @@ RELATIONS = {
     "anyone": "every active person of the organisation",
     "programme_lead": "holds the role programme lead",
     "programme_lead_of_team_prompts": "holds the role programme lead, for prompts about a team, which name no person",
+    "lead_of_the_team": "leads the team",
     "shared_with": "a mentor or coach of the person, whom the person lets read that very record",
     "coach_of_the_session": "coaches the session",
     "coach_of_the_series": "coaches the series",

@@ -9,18 +9,20 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.audit_chain import Anchor, Seal
 from app.auth import Caller
 from app.database import Database, set_tenant
+from app.outgoing.connections import Connections
+from app.outgoing.guard import Guard
+from app.outgoing.rules import Rules
 from app.services import audit_seal as seals
 from app.settings import Settings
 from app.telemetry import DUTY_LAG, DUTY_RUNS
@@ -30,6 +32,10 @@ log = logging.getLogger("ballast.worker")
 
 FILE, URL = "file", "url"
 SECONDS_TO_ANSWER = 5.0
+
+
+class NotKept(Exception):
+    """The place where heads are posted to did not take one."""
 
 
 class UnusableAnchor(Exception):
@@ -44,11 +50,13 @@ class Anchoring:
     file: Path | None
     url: str | None
     interval_seconds: float
+    rules: Rules = field(default_factory=lambda: Rules(http=False, ports=(), networks=()))
 
     @classmethod
     def of(cls, database: Database, settings: Settings) -> "Anchoring":
         url = str(settings.audit_anchor_url) if settings.audit_anchor_url else None
-        return cls(database, settings.audit_anchor_file, url, settings.audit_anchor_seconds)
+        rules = Rules.for_operator(settings)
+        return cls(database, settings.audit_anchor_file, url, settings.audit_anchor_seconds, rules)
 
     async def run(self) -> None:
         """Work until cancelled; at once done where no place is set."""
@@ -81,10 +89,14 @@ class Anchoring:
 
     async def _post(self, seal: Seal) -> None:
         if self.url is not None:
-            async with httpx.AsyncClient(timeout=SECONDS_TO_ANSWER, trust_env=False) as http:
-                headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-                async with http.stream("POST", self.url, content=line_of(seal), headers=headers) as answer:
-                    answer.raise_for_status()
+            target, headers = self.rules.check(self.url), {"Content-Type": "application/json", "User-Agent": "ballast"}
+            connections, line = Connections(Guard(self.rules)), line_of(seal).encode()
+            try:
+                answer = await connections.send("POST", target, headers, line, seconds=SECONDS_TO_ANSWER, most_bytes=0)
+            finally:
+                connections.close()
+            if not 200 <= answer.status < 300:
+                raise NotKept(answer.status)
 
 
 def _organisations(session: Session) -> list[UUID]:

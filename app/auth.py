@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -14,11 +15,11 @@ from uuid import UUID
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
-from sqlalchemy import bindparam, text
+from sqlalchemy import ARRAY, Uuid, bindparam, text
 from sqlalchemy.orm import Session
 
 from app.crypto import private_file
-from app.database import execute
+from app.database import execute, set_tenant
 from app.errors import Unauthenticated
 from app.models.base import folded
 
@@ -37,6 +38,12 @@ FIND_CLIENT_BY_KEY = text("SELECT * FROM authenticate_client_key(:organisation_i
 FIND_PERSON = text("SELECT * FROM authenticate_person(:organisation_id, :attribute, :value)").bindparams(
     bindparam("organisation_id"), bindparam("attribute"), bindparam("value")
 )
+# People by their ids, the active ones among them. The tenant is to be set before.
+FIND_PEOPLE = text(
+    "SELECT e.id, ARRAY(SELECT g.role FROM role_grant g WHERE g.organisation_id = e.organisation_id"
+    " AND g.employee_id = e.id AND g.state = 'active') AS roles FROM employee e"
+    " WHERE e.organisation_id = :organisation_id AND e.active AND e.id IN (SELECT unnest(:ids))"
+).bindparams(bindparam("organisation_id"), bindparam("ids", type_=ARRAY(Uuid())))
 
 
 @dataclass(slots=True)
@@ -44,7 +51,7 @@ class Caller:
     """Who is calling, as the database knows them in this transaction."""
 
     organisation_id: UUID
-    kind: Literal["client", "person", "system"]
+    kind: Literal["client", "person", "system", "source"]
     id: UUID | None
     scopes: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
@@ -60,6 +67,10 @@ class Caller:
     @property
     def client_id(self) -> UUID | None:
         return self.id if self.kind == "client" else None
+
+    @property
+    def source_id(self) -> UUID | None:
+        return self.id if self.kind == "source" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,28 @@ class AccessTokenCredential:
         return Caller(self.organisation_id, "client", row.id, scopes=self.scopes & frozenset(row.scopes))
 
 
-Credential = ClientKeyCredential | PersonCredential | AccessTokenCredential
+@dataclass(frozen=True, slots=True)
+class TicketCredential:
+    """A ticket of ours to open one stream: it holds as long as the person does."""
+
+    organisation_id: UUID
+    person_id: UUID
+
+    def find(self, session: Session) -> Caller:
+        set_tenant(session, self.organisation_id)
+        found = find_people(session, self.organisation_id, [self.person_id])
+        if not found:
+            raise Unauthenticated
+        return found[self.person_id]
+
+
+Credential = ClientKeyCredential | PersonCredential | AccessTokenCredential | TicketCredential
+
+
+def find_people(session: Session, organisation_id: UUID, ids: Iterable[UUID]) -> dict[UUID, Caller]:
+    """Return those of these people who are active, as the callers that they would be now. The tenant is set already."""
+    rows = execute(session, FIND_PEOPLE, {"organisation_id": organisation_id, "ids": list(ids)})
+    return {row.id: Caller(organisation_id, "person", row.id, roles=frozenset(row.roles)) for row in rows}
 
 
 def from_base62(text: str) -> int:

@@ -57,6 +57,10 @@ class Call(StrictRequest):
         first = await self.database.run(self._rows, work, replace(paging, limit=STREAM_PAGE), args)
         return StreamingResponse(self._lines(first, work, paging, args), media_type=JSON_LINES)
 
+    async def fetch(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run ``work(session, caller, *args)`` and return its result as it is: what no single answer is made of."""
+        return await self.database.run(lambda session: work(session, self._admit(session), *args))
+
     async def turn_strangers_away(self) -> None:
         """Authenticate and check the policy alone, so that a stranger's bad body is 401 and a refused scope 403."""
         if self.route.rule is not None:

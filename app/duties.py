@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app import idempotency, jobs, queries
 from app.auth import Caller
 from app.job_runner import KINDS
+from app.listener import FEED, notify
 from app.models import (
     AuditEntry,
     BreakGlassRequest,
@@ -22,23 +23,29 @@ from app.models import (
     IdempotentAnswer,
     MentorAssignment,
     OutgoingEvent,
+    ProviderEvent,
     RefusedCallEvent,
     SupportPrompt,
 )
 from app.models.goal import GoalState, Health
 from app.models.strain import PromptState
 from app.services import audit_seal as audit_seals
-from app.services import break_glass, goal_health, mentor_rhythm, review_part
+from app.services import break_glass, event_feed, goal_health, mentor_rhythm, review_part
 from app.services import mentor_match as matches
 from app.services import support_prompt as prompts
+from app.services import webhook_delivery as deliveries
+from app.services import webhook_queue as queues
+from app.webhooks import access as event_access
 
 BATCH = 5_000
 FEEDS: Mapping[str, tuple[type[Any], Any]] = {
     queries.AUDIT_FEED: (AuditEntry, AuditEntry.__table__.c.recorded_at),
     "events": (OutgoingEvent, OutgoingEvent.__table__.c.occurred_at),
+    "provider_events": (ProviderEvent, ProviderEvent.__table__.c.occurred_at),
 }
 REFUSED_EVENTS_KEPT = timedelta(days=7)
-OUTGOING_EVENTS_KEPT = timedelta(days=90)
+# An hour longer than the feed promises: what comes after a cursor that is still taken is there.
+OUTGOING_EVENTS_KEPT = event_feed.KEPT + timedelta(hours=1)
 LOOKED_AT_LEAST_EVERY = timedelta(hours=1)
 
 COUNTERS = (
@@ -92,7 +99,7 @@ def number(session: Session, caller: Caller, now: datetime) -> Done:
     The locked counter is what makes it exact: the numbers of one batch are committed before the next batch begins. A
     row that is committed later than others with higher ids gets the next number; readers never go past it.
     """
-    late, more = 0.0, False
+    late, more, numbered = 0.0, False, False
     counters = session.execute(COUNTERS, {"tenant": caller.organisation_id}).all()
     for feed, last in counters:
         values = {"tenant": caller.organisation_id, "batch": BATCH, "last": last}
@@ -100,8 +107,16 @@ def number(session: Session, caller: Caller, now: datetime) -> Done:
         if count:
             at = {"tenant": caller.organisation_id, "of_feed": feed, "more": count}
             session.connection().execute(COUNT_ON, at)
-            late, more = max(late, (now - oldest).total_seconds()), more or count == BATCH
+            late, more, numbered = max(late, (now - oldest).total_seconds()), more or count == BATCH, True
+    if numbered:
+        notify(session, FEED, [caller.organisation_id])
     return Done(late, more)
+
+
+def fan_out(session: Session, caller: Caller, now: datetime) -> Done:
+    """Queue what was numbered for the webhook endpoints that want it."""
+    _, more = queues.fan_out(session, caller, now)
+    return Done(more=more)
 
 
 def seal(session: Session, caller: Caller, now: datetime) -> Done:
@@ -152,15 +167,16 @@ def close_break_glass(session: Session, caller: Caller, now: datetime) -> Done:
 
 
 def purge(session: Session, caller: Caller, now: datetime) -> Done:
-    """Remove stored answers, refused call events, outgoing events and matchings whose time is over."""
+    """Remove stored answers, refused call events, events, deliveries and matchings whose time is over."""
     answers, refused = IdempotentAnswer.__table__, RefusedCallEvent.__table__
     counts = [
         _remove(session, caller, answers.c.key_digest, answers.c.created_at < now - idempotency.LIFETIME),
         _remove(session, caller, refused.c.id, refused.c.created_at < now - REFUSED_EVENTS_KEPT),
-        _remove_outgoing(session, caller, now - OUTGOING_EVENTS_KEPT),
+        *(_remove_events(session, caller, feed.table, now - OUTGOING_EVENTS_KEPT) for feed in event_access.FEEDS),
     ]
-    matchings = matches.purge(session, caller, now)
-    return Done(more=max(counts) == BATCH or matchings == matches.PURGED_AT_ONCE)
+    matchings, done = matches.purge(session, caller, now), deliveries.purge(session, caller, now)
+    more = matchings == matches.PURGED_AT_ONCE or done == deliveries.PURGED_AT_ONCE
+    return Done(more=more or max(counts) == BATCH)
 
 
 def _remove(session: Session, caller: Caller, key: Any, is_over: Any) -> int:
@@ -169,9 +185,8 @@ def _remove(session: Session, caller: Caller, key: Any, is_over: Any) -> int:
     return _count(session, delete(table).where(mine, key.in_(select(key).where(mine, is_over).limit(BATCH))))
 
 
-def _remove_outgoing(session: Session, caller: Caller, before: datetime) -> int:
-    """Remove old outgoing events: ids grow with time, so that the first rows are the oldest, without another index."""
-    table: Any = OutgoingEvent.__table__
+def _remove_events(session: Session, caller: Caller, table: Any, before: datetime) -> int:
+    """Remove old events: ids grow with time, so that the first rows are the oldest, without another index."""
     mine = table.c.organisation_id == caller.organisation_id
     oldest = select(table.c.id, table.c.occurred_at).where(mine, table.c.number.is_not(None))
     first = oldest.order_by(table.c.id).limit(BATCH).subquery()

@@ -4,17 +4,18 @@ import asyncio
 import json
 import logging
 import math
-import ssl
 import warnings
 from collections.abc import Iterable
-from functools import cache
+from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
-import httpx
 from joserfc.jwk import JWKRegistry, Key
 
 from app.errors import Busy
+from app.outgoing.connections import Connections
+from app.outgoing.guard import Guard
+from app.outgoing.rules import Rules
 
 log = logging.getLogger("ballast.jwks")
 
@@ -36,8 +37,8 @@ class PublishedKeys:
     them fetched early, at most every ten seconds. While they cannot be fetched, those of the last hour go on serving.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, rules: Rules) -> None:
+        self.url, self.rules = url, rules
         self._keys: tuple[Key, ...] = ()
         self._fetched_at = self._tried_at = -math.inf
         self._is_failing = False
@@ -77,7 +78,7 @@ class PublishedKeys:
     async def _load(self) -> None:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                document = await _download(self.url)
+                document = await _download(self.url, self.rules)
             self._keys = usable_keys(document)
         except Exception as error:  # noqa: BLE001 - whatever an issuer answers, requests go on with the keys there are
             self._is_failing = True
@@ -86,30 +87,18 @@ class PublishedKeys:
             self._is_failing, self._fetched_at = False, monotonic()
 
 
-async def _download(url: str) -> Any:
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ballast"}
-    body = bytearray()
-    async with (
-        httpx.AsyncClient(
-            verify=_tls(), trust_env=False, follow_redirects=False, timeout=FETCH_SECONDS, headers=headers
-        ) as http,
-        http.stream("GET", url) as answer,
-    ):
-        if answer.status_code != httpx.codes.OK:
-            raise ValueError("not an answer with keys")
-        async for chunk in answer.aiter_raw():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                raise ValueError("too large")
-    return json.loads(body)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Return a context that trusts the public authorities and those of the machine, such as an organisation's own."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.load_default_certs()
-    return context
+async def _download(url: str, rules: Rules) -> Any:
+    headers = {"Accept": "application/json", "User-Agent": "ballast"}
+    connections = Connections(Guard(rules))
+    try:
+        answer = await connections.send(
+            "GET", rules.check(url), headers, seconds=FETCH_SECONDS, most_bytes=MOST_BYTES + 1
+        )
+    finally:
+        connections.close()
+    if answer.status != HTTPStatus.OK or not answer.is_whole:
+        raise ValueError("not an answer with keys")
+    return json.loads(answer.body)
 
 
 def usable_keys(document: Any) -> tuple[Key, ...]:

@@ -13,21 +13,27 @@ from app.authenticator import Authenticator
 from app.background import background
 from app.database import Database
 from app.docs_page import add_docs
-from app.errors import add_handlers
+from app.live.hub import Hub
 from app.middleware import Draining, RateLimiter, RequestContext
 from app.oidc import Issuers
+from app.outgoing.rules import Rules
+from app.problems import add_handlers
 from app.readiness import Readiness
 from app.routers import ROUTERS
 from app.scim.endpoint import add_scim
 from app.settings import Settings, get_settings
 from app.telemetry import leaves_no_trace
 from app.wakeup import Wakeup
+from app.webhooks import routes as webhook_routes
 
 # How long a stop waits for transactions whose callers are gone; those of requests have ended by then.
 PATIENCE_SECONDS = 2.0
 # Of one calendar's address. Clients ask every few minutes at most.
 CALENDAR_READS_PER_MINUTE = 60
-ALLOWED = ("Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-Id")
+ALLOWED = (
+    *("Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-Id"),
+    "Last-Event-ID",
+)
 EXPOSED = (
     "ETag",
     "Location",
@@ -50,9 +56,10 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         if database is None:
             yield
             return
-        async with background(settings, database, app.state.wakeup):
+        async with background(app.state):
             yield
             app.state.stopped = True
+            await app.state.live.close()
         await database.close(app.state.patience_seconds)
 
     app = FastAPI(
@@ -73,6 +80,7 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     app.state.settings, app.state.database, app.state.stopped = settings, database, False
     app.state.wake = app.state.wakeup = Wakeup()
     app.state.readiness, app.state.patience_seconds = Readiness(database), PATIENCE_SECONDS
+    app.state.live = Hub(database, settings.max_streams, lambda: app.state.readiness.draining)
     if database is not None:
         add_secrets(app, settings)
     app.state.limiter = RateLimiter(settings.rate_limit_per_minute)
@@ -91,6 +99,7 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     app.add_middleware(RequestContext)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat: an included router is matched route by route, twice
+    app.webhooks.routes.extend(webhook_routes.routes())
     if database is not None:
         add_scim(app, app.state.vault.secret("scim cursors"))
     if settings.docs:
@@ -110,6 +119,5 @@ def add_secrets(app: FastAPI, settings: Settings) -> None:
     if app.state.database.vault is None:
         app.state.database.vault = lambda: vault
     development = None if settings.is_production else DevelopmentIssuer.load(settings.data_dir)
-    app.state.authenticator = Authenticator(
-        app.state.vault, development, Issuers(settings.oidc_issuers, app.state.database)
-    )
+    issuers = Issuers(settings.oidc_issuers, app.state.database, Rules.for_operator(settings))
+    app.state.authenticator = Authenticator(app.state.vault, development, issuers)

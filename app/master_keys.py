@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app import clock
+from app import clock, sealed_secrets
 from app.crypto import MasterKeyError, Vault
 from app.database import VAULT, Database, execute, set_tenant
 from app.envelope import Damaged, DataKey, MasterKeyMissing
@@ -41,6 +41,8 @@ COUNTS = (
     .where(PERSON.c.organisation_id == bindparam("tenant"), PERSON.c.wrapped.is_not(None))
     .group_by(UNDER)
 )
+# A master key is needed as long as any of these finds something under it.
+IN_USE = (COUNTS, *sealed_secrets.COUNTS)
 ANSWERS_UNDER = func.substring(ANSWER.c.body, 1, ID_BYTES)
 ANSWERS = (
     select(ANSWERS_UNDER, func.count()).where(ANSWER.c.organisation_id == bindparam("tenant")).group_by(ANSWERS_UNDER)
@@ -134,7 +136,7 @@ async def status(database: Database) -> list[Use]:
     keys: dict[bytes, int] = {}
     answers: dict[bytes, int] = {}
     for organisation_id in await database.run(_organisations):
-        for total, query in ((keys, COUNTS), (answers, ANSWERS)):
+        for total, query in (*((keys, each) for each in IN_USE), (answers, ANSWERS)):
             for key, count in await database.run(_count, organisation_id, query):
                 total[key] = total.get(key, 0) + count
     vault = await database.run(vault_of)
@@ -145,7 +147,7 @@ async def status(database: Database) -> list[Use]:
 
 
 async def rotate(database: Database) -> Rotation:
-    """Wrap every data key under the first master key, in small transactions beside the running service.
+    """Wrap every data key and secret under the first master key, in small transactions beside the running service.
 
     Readers are never in the way: they read the row as it was before or as it is after, and both master keys open it.
     """
@@ -156,6 +158,8 @@ async def rotate(database: Database) -> Rotation:
         while after is not None:
             after, rewrapped, left = await database.run(_rewrap, organisation_id, after)
             done.rewrapped, done.left = done.rewrapped + rewrapped, done.left + left
+        rewrapped, left = await database.run(_reseal, organisation_id)
+        done.rewrapped, done.left = done.rewrapped + rewrapped, done.left + left
     for key in await database.run(_known):
         if await _forget(database, key, organisations):
             done.free.append(key.hex())
@@ -194,6 +198,15 @@ def _rewrap(session: Session, organisation_id: UUID, after: UUID) -> tuple[UUID 
     return (rows[-1].id if len(rows) == BATCH else None), len(new), len(rows) - len(new)
 
 
+def _reseal(session: Session, organisation_id: UUID) -> tuple[int, int]:
+    set_tenant(session, organisation_id)
+    vault = vault_of(session)
+    done, left = sealed_secrets.reseal(session, vault, organisation_id)
+    if done:
+        note(session, vault)
+    return done, left
+
+
 class _StillUsed(Exception):
     """A data key is under the master key that was to be forgotten."""
 
@@ -206,7 +219,7 @@ async def _forget(database: Database, key: bytes, organisations: Sequence[UUID])
             return False
         execute(session, FORGOTTEN, {"key": key})  # waits for who just wraps under it, and makes others note it anew
         for organisation_id in organisations:
-            if key in dict(_count(session, organisation_id, COUNTS)):
+            if any(key in dict(_count(session, organisation_id, each)) for each in IN_USE):
                 raise _StillUsed
         return True
 

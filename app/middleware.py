@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from collections.abc import Hashable
 from functools import cache
 from typing import Any
 from uuid import uuid4
@@ -10,8 +11,9 @@ from uuid import uuid4
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.auth import ClientKeyCredential, Credential
-from app.errors import METHODS, Busy, TooManyRequests, respond
+from app.auth import ClientKeyCredential
+from app.errors import Busy, TooManyRequests
+from app.problems import METHODS, respond
 from app.telemetry import NEVER_COUNTED, REQUESTS, SECONDS, leaves_no_trace
 
 log = logging.getLogger("ballast.access")
@@ -110,7 +112,7 @@ class RateLimiter:
         self.policy = f'"caller";q={per_minute};w=60'.encode()
         self._next: dict[object, float] = {}
 
-    def spend(self, credential: Credential, scope: Scope) -> None:
+    def spend(self, credential: Hashable, scope: Scope) -> None:
         """Count one request and note the RateLimit headers. Raise TooManyRequests where the minute is used up."""
         key = credential.digest if isinstance(credential, ClientKeyCredential) else credential
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ class Urls:
     application_role: str | None = None
 
 
+@cache
 def script_directory() -> ScriptDirectory:
-    """Return the migrations: inside the package of an installed wheel, beside it in a checkout."""
+    """Return the migrations, read once: inside the package of an installed wheel, beside it in a checkout."""
     return ScriptDirectory.from_config(_config())
 
 
@@ -167,7 +169,8 @@ def _upgrade(connection: Connection, login: str | None) -> str | None:
     require_known(before)
     _ensure_role(connection, login)
     connection.commit()
-    command.upgrade(_config(connection=connection), "head")
+    if before != head():
+        command.upgrade(_config(connection=connection), "head")
     from app.services.library import refresh_everywhere  # noqa: PLC0415 - only a migrated database has its tables
 
     refresh_everywhere(connection)

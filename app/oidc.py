@@ -17,6 +17,7 @@ from app.auth import PersonCredential, registry
 from app.database import Database
 from app.errors import Unauthenticated
 from app.jwks import PublishedKeys
+from app.outgoing.rules import Rules
 from app.services import organisation as organisations
 from app.settings import OidcIssuer
 
@@ -66,9 +67,9 @@ def _decoded(part: str) -> Any:
 class Issuers:
     """The identity providers of the settings. Which organisation one signs in for is configured, never in a token."""
 
-    def __init__(self, configured: Sequence[OidcIssuer], database: Database | None) -> None:
+    def __init__(self, configured: Sequence[OidcIssuer], database: Database | None, rules: Rules) -> None:
         self.configured, self.database = tuple(configured), database
-        self.keys = {url: PublishedKeys(url) for url in {str(issuer.jwks_url) for issuer in configured}}
+        self.keys = {url: PublishedKeys(url, rules) for url in {str(issuer.jwks_url) for issuer in configured}}
         self._organisations: dict[str, tuple[UUID, float]] = {}
 
     async def verify(self, token: str, unverified: Unverified) -> PersonCredential:

@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.schemas.problem import Problem
+from app.webhooks.headers import HEADERS
 
 SUMMARY = "Backs resilience programmes for people who answer customers' calls."
 DESCRIPTION = """\
@@ -51,6 +52,7 @@ TAGS = {
     "Clients": "Machine callers: their scopes and their keys.",
     "Role grants": "Who holds which role. Nobody grants themself one, and the sensitive ones need a second person.",
     "Sources": "Systems that post call events, and how their raw codes map to our outcomes.",
+    "Intake": "The address of a source, for platforms that post in formats of their own: credentials, trial, health.",
     "Call events": "What happened on each call. An outcome, never a recording, a transcript or a phone number.",
     "Strain rules": "When exposure is too much: the thresholds, each with its basis, all of them adjustable.",
     "Strain signals": "That exposure was too much, with the rule, the window and the call events behind it.",
@@ -75,6 +77,8 @@ TAGS = {
     "Audit": "Who did what and when, in a chain that shows tampering.",
     "Break-glass": "Reading a referral in an emergency: with a reason, a second person's approval, once, and told.",
     "Sign-in": "How a caller gets a token and learns what it allows.",
+    "Events": "What happened, to be read in order: the source of truth beside the webhooks, kept for 90 days.",
+    "Webhook endpoints": "Where events are posted to, what became of each delivery, secrets, tests and replays.",
     "Service": "Whether the service is up and ready, and its figures.",
     "Webhooks": "Events that Ballast posts to your endpoint, signed after Standard Webhooks.",
 }
@@ -91,6 +95,12 @@ SECURITY_SCHEMES: dict[str, dict[str, Any]] = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "A token of a person, from an OpenID Connect provider that the organisation trusts.",
+    },
+    "ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "A ticket for this one stream (`blst_ticket_...`), for an EventSource, which sends no header.",
     },
 }
 
@@ -125,7 +135,7 @@ PROBLEM_HEADERS: dict[int, dict[str, Any]] = {
 }
 
 # Under these paths another standard decides how errors look: what such an operation declares is left as it is.
-OTHER_PROTOCOLS = ("/scim/", "/oauth/")
+OTHER_PROTOCOLS = ("/scim/", "/oauth/", "/v1/intake/")
 FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
@@ -284,7 +294,7 @@ def _arrange(draft: Document) -> Document:
     for section in ("paths", "webhooks"):
         if section in draft:
             document[section] = {path: _arrange_item(item) for path, item in sorted(draft[section].items())}
-    drafted = draft.get("components", {})
+    drafted = draft.get("components", {}) | ({"parameters": HEADERS} if "webhooks" in draft else {})
     components = {kind: dict(sorted(entries.items())) for kind, entries in sorted(drafted.items())}
     components["schemas"] = _schemas(drafted.get("schemas", {}))
     components["securitySchemes"] = drafted.get("securitySchemes", {}) | SECURITY_SCHEMES

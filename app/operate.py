@@ -18,12 +18,13 @@ from app import migrate as migrations
 from app import openapi as document
 from app.auth import TOKEN_SECONDS, Caller, DevelopmentIssuer
 from app.database import Database, set_tenant
-from app.errors import Refusal, refusal_of
+from app.errors import Refusal
 from app.launch import StartError
 from app.models import Client, Employee
 from app.models.base import folded
 from app.models.client import Role
 from app.policy import SCOPES
+from app.problems import refusal_of
 from app.services import client as clients
 from app.services import organisation as organisations
 from app.services import role_grant as grants

@@ -259,6 +259,13 @@ NOBODY: Mapping[str, str] = {
     "scim_settings": _SETTINGS,
     "service_area": "an area of work",
     "source": "a machine",
+    "source_count": "how many items came, by five minutes, for eight days",
+    "source_credential": "a machine's",
+    "source_health": "how a machine is",
     "strain_rule": _SETTINGS,
     "unmapped_code": "a code and how often it came",
+    "provider_event": "the id of a case, its version and state, for 90 days",
+    "webhook_attempt": "what a machine answered, for 30 days after the last attempt",
+    "webhook_delivery": "the id of a row, its version and state, for 30 days after the last attempt",
+    "webhook_endpoint": "the address of a machine, and what signs for it",
 }

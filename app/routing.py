@@ -80,6 +80,12 @@ def public(endpoint: E) -> E:
     return endpoint
 
 
+def own_protocol(endpoint: E) -> E:
+    """Mark an operation that proves by itself who calls, and takes what it is sent as another standard writes it."""
+    endpoint.__dict__.update(action=None, secret=None, batch=False, own_protocol=True)
+    return endpoint
+
+
 class Route(APIRoute):
     """An operation with the API's manners. One that is neither public nor tied to the policy stops the start."""
 
@@ -104,6 +110,7 @@ class Route(APIRoute):
         self.target = re.findall(r"{(\w+)}", path)[-1] if "{" in path else None
         versioned = self.rule is not None and not endpoint.__dict__.get("unversioned")
         self.needs_if_match = versioned and self.verb in ("PATCH", "PUT", "DELETE")
+        self.own_protocol = bool(endpoint.__dict__.get("own_protocol"))
         self.known_queries = self._query_names()
         self._document()
 
@@ -136,7 +143,7 @@ class Route(APIRoute):
     async def _check(self, call: Call) -> None:
         if self.needs_if_match and "if-match" not in call.headers:
             raise PreconditionRequired
-        if call.scope["query_string"]:
+        if call.scope["query_string"] and not self.own_protocol:
             self._refuse_unknown_queries(call)
         if self.body_field is not None:
             await call.load(self._body_limit(call), by_item=self.batch)
@@ -162,6 +169,8 @@ class Route(APIRoute):
             )
 
     def _document(self) -> None:
+        if self.own_protocol:
+            return  # it says itself how it answers
         statuses = {422, 429, 500, 503}
         if not self.known_queries and self.body_field is None:
             statuses.discard(422)

@@ -18,17 +18,19 @@ from sqlalchemy import make_url, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app import banner, crypto, demo, launch, master_keys, migrate, processes, telemetry
+from app import banner, crypto, demo, launch, listener, master_keys, migrate, processes, telemetry
 from app.anchoring import Anchoring
 from app.database import Database
 from app.erasure_ledger import Filing
 from app.job_runner import JobRunner
 from app.launch import Ground, StartError
+from app.listener import Listener
 from app.main import create_app
 from app.models import DirectoryEntry
 from app.services import organisation as organisations
 from app.settings import Settings, get_settings
 from app.wakeup import Wakeup
+from app.webhooks.deliverer import Deliverer
 from app.worker import Worker
 
 log = logging.getLogger("ballast.server")
@@ -66,7 +68,8 @@ def serve(settings: Settings, host: str, port: int, say: Callable[[str], None]) 
 def work(settings: Settings, host: str) -> None:
     """Run the worker alone until asked to stop. Raises one of ``launch.REFUSALS``."""
     telemetry.configure_logging(settings.log_level)
-    with suppress(KeyboardInterrupt), exposed_metrics(settings, host), launch.ground(settings) as ground:
+    stopped = suppress(KeyboardInterrupt, asyncio.CancelledError)
+    with stopped, exposed_metrics(settings, host), launch.ground(settings) as ground:
         asyncio.run(_work(settings, ground))
     log.info("stopped")
 
@@ -76,15 +79,30 @@ async def _work(settings: Settings, ground: Ground) -> None:
     try:
         await migrate.check(database.engine, settings)
         await database.run(master_keys.require)
+        wakeup, deliverer, hears = Wakeup(), Deliverer(database, settings), Listener(database.engine)
+        hears.subscribe(listener.WORK, wakeup)
+        hears.subscribe(listener.DELIVER, deliverer.wake)
+        _cancel_when_asked_to_stop()
         log.info("working")
         await asyncio.gather(
-            Worker(database, Wakeup(), settings.worker_interval_seconds).run(),
+            Worker(database, wakeup, settings.worker_interval_seconds).run(),
+            deliverer.run(),
+            hears.run(),
             JobRunner(database, settings.worker_interval_seconds).run(),
             Anchoring.of(database, settings).run(),
             Filing.of(database, settings).run(),
         )
     finally:
         await database.close(2)
+
+
+def _cancel_when_asked_to_stop() -> None:
+    """Let a stop cancel this task, which lets its parts end in order; the program's own way cuts everything off."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is not None:
+        for number in launch.stop_signals():
+            with suppress(NotImplementedError):  # Windows
+                loop.add_signal_handler(number, task.cancel)
 
 
 def _require_usable(settings: Settings) -> None:

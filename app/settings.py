@@ -1,14 +1,17 @@
 """Every setting of the service, read once from the environment (``BALLAST_*``) into one frozen object."""
 
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Subject = Literal["user_name", "email", "external_id", "employee_number"]
 Algorithm = Literal["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]
+Networks = tuple[IPv4Network | IPv6Network, ...]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class OidcIssuer(BaseModel):
@@ -52,12 +55,17 @@ class Settings(BaseSettings):
     audit_anchor_url: HttpUrl | None = None
     audit_anchor_seconds: float = Field(default=60, gt=0, le=86_400)
     erasure_ledger_file: Path | None = None
+    outgoing_http: bool = False
+    outgoing_ports: Annotated[tuple[Port, ...] | None, NoDecode] = None  # empty: every port
+    outgoing_networks: Annotated[Networks, NoDecode] = ()
+    operator_networks: Annotated[Networks | None, NoDecode] = None
     drain_seconds: float = Field(default=0, ge=0, le=60)
     shutdown_seconds: float = Field(default=25, gt=0, le=300)
 
     max_body_bytes: int = Field(default=262_144, ge=1024)
     max_batch_bytes: int = Field(default=4_194_304, ge=1024)
     rate_limit_per_minute: int = Field(default=60_000, ge=1)
+    max_streams: int = Field(default=2000, ge=1)
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
@@ -66,9 +74,13 @@ class Settings(BaseSettings):
     telemetry: bool = False
     docs: bool = True
 
-    @field_validator("master_keys", "cors_origins", mode="before")
+    @field_validator(
+        "master_keys", "cors_origins", "outgoing_ports", "outgoing_networks", "operator_networks", mode="before"
+    )
     @classmethod
-    def _split_at_commas(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object, field: ValidationInfo) -> object:
+        if field.field_name == "outgoing_ports" and value == "all":
+            return ()
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("audit_anchor_url")

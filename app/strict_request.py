@@ -67,8 +67,12 @@ def _is_deep(body: bytes, parsed: Any) -> bool:
         return False
     level = [parsed]
     for _ in range(DEEPEST):
-        members = [member for node in level for member in (node.values() if isinstance(node, dict) else node)]
-        level = [member for member in members if isinstance(member, (dict, list))]
+        level = [
+            member
+            for node in level
+            for member in (node.values() if isinstance(node, dict) else node)
+            if isinstance(member, (dict, list))
+        ]
         if not level:
             return False
     return True
@@ -87,7 +91,7 @@ def _no_constant(_name: str) -> None:
 
 def _storable_items(parsed: Any) -> Any:
     if isinstance(parsed, dict):
-        return {name: _storable_items(value) if isinstance(value, list) else value for name, value in parsed.items()}
+        return {name: _storable_items(value) for name, value in parsed.items()}
     return [item if _is_storable(item) else None for item in parsed] if isinstance(parsed, list) else parsed
 
 

@@ -36,6 +36,15 @@ POOL_SIZE = Gauge(
 INGESTED = Counter("ballast_call_events", "Call events taken in, by what became of them.", ("status",))
 SIGNALS = Counter("ballast_strain_signals", "Strain signals raised or superseded.", ("state",))
 PROMPTS = Counter("ballast_support_prompts", "Support prompts, by the state they moved to.", ("state",))
+STREAMS = Gauge("ballast_streams", "Streams of support prompts that are open.", multiprocess_mode="livesum")
+STREAM_EVENTS = Counter("ballast_stream_events", "Events told on streams of support prompts.")
+STREAMS_ENDED = Counter("ballast_streams_ended", "Streams that have ended, by why.", ("reason",))
+WEBHOOKS = Counter("ballast_webhook_attempts", "Attempts to deliver a webhook, by what came of them.", ("outcome",))
+WEBHOOK_SECONDS = Histogram(
+    "ballast_webhook_seconds",
+    "Time to the answer of a receiver of webhooks, or until it was given up.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
+)
 DUTY_LAG = Gauge(
     "ballast_worker_lag_seconds", "How late each duty of the worker is.", ("duty",), multiprocess_mode="livemax"
 )

@@ -19,9 +19,10 @@ from sqlalchemy.orm import Session
 from app import clock, duties
 from app.auth import Caller
 from app.database import Database, set_tenant
+from app.listener import WORK, notify
 from app.models import DirectoryEntry
 from app.models.organisation import OrganisationState
-from app.services import eap_count, retention
+from app.services import eap_count, retention, source_health
 from app.telemetry import DUTY_LAG, DUTY_RUNS
 from app.wakeup import Wakeup
 
@@ -29,7 +30,7 @@ log = logging.getLogger("ballast.worker")
 
 Duty = Callable[[Session, Caller, datetime], duties.Done]
 
-AT_ONCE: Mapping[str, Duty] = {"number": duties.number}
+AT_ONCE: Mapping[str, Duty] = {"number": duties.number, "fan_out": duties.fan_out}
 # Expiring and lapsing write entries to number.
 WHEN_DUE: Mapping[str, Duty] = {
     "expire": duties.expire,
@@ -42,6 +43,7 @@ WHEN_DUE: Mapping[str, Duty] = {
 REGULARLY: Mapping[str, Duty] = {
     **WHEN_DUE,
     "purge": duties.purge,
+    "watch_sources": source_health.watch,
     "freeze_counts": eap_count.freeze,
     "retain": retention.apply,
     "seal_texts": duties.seal_texts,
@@ -171,6 +173,7 @@ def mark_due(session: Session, organisation_ids: Collection[UUID]) -> None:
         .where(DirectoryEntry.organisation_id.in_(organisation_ids), DirectoryEntry.due_at > now)
         .values(due_at=now)
     )
+    notify(session, WORK, organisation_ids)
 
 
 async def announce(database: Database, wakeup: Wakeup, interval_seconds: float) -> None:

@@ -30,7 +30,7 @@ from app.models.base import folded
 from app.models.call_event import CodeKind
 from app.services import organisation as organisations
 from app.settings import Settings
-from benchmarks import batches, load, sealing
+from benchmarks import batches, intake, load, sealing
 
 OURS, LIMIT, UNSEALED = 8791, 8792, 8793
 
@@ -101,7 +101,7 @@ def serving(application: str, port: int, environment: dict[str, str]) -> Iterato
 
 
 def _wait_for(port: int) -> None:
-    for _ in range(200):
+    for _ in range(600):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1)
         except urllib.error.HTTPError:
@@ -142,6 +142,7 @@ async def measure(urls: migrate.Urls, data_dir: Path, rounds: int, seconds: floa
     await migrate.migrate(urls)
     database = Database(make_engine(urls.application, settings))
     ground = await database.run(lay, 1000)
+    address = await database.run(intake.lay, ground.organisation_id)
     url = make_url(urls.application)
     dsn = f"postgresql://{url.username}@/{url.database}?host={url.query['host']}"
     environment = {"BENCH_URL": urls.application, "BENCH_DSN": dsn, "BENCH_DATA_DIR": str(data_dir)}
@@ -154,6 +155,7 @@ async def measure(urls: migrate.Urls, data_dir: Path, rounds: int, seconds: floa
         many = load.get("/v1/employees?limit=50", ground.key)
         await compare("list of 50 employees", many, load.get("/v1/employees", ground.key), rounds, seconds)
         await batches.measure(ground.key, ground.source_id, dsn, OURS, LIMIT, rounds, report)
+        intake.measure(ground.key, ground.source_id, address, OURS, rounds, report)
     database.vault = crypto.vault_of(settings)
     employee_id = UUID(ground.employee_id)
     record_id = await database.run(sealing.lay, ground.organisation_id, employee_id, 60)
@@ -175,7 +177,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder, embedded.start(Path(folder)) as server:
         urls = asyncio.run(migrate.prepare_embedded(server.url))
         asyncio.run(measure(urls, Path(folder), arguments.rounds, arguments.seconds))
-    subprocess.run([sys.executable, "-m", "benchmarks.mentor_matching"], check=True)
+    for module in ("webhooks", "mentor_matching"):
+        subprocess.run([sys.executable, "-m", f"benchmarks.{module}"], check=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A new sealed field is planted by a function here, added to `PLANTERS`. `test_pla
 the database stays empty, so that none can be forgotten.
 """
 
+import base64
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -139,6 +140,27 @@ async def plant_export(planting: Planting) -> None:
     await JobRunner(world.database, 1, {"data_export": KINDS["data_export"]}).attend(world.id)
 
 
+async def plant_source_credentials(planting: Planting) -> None:
+    """The auth token of a platform, which signs: it cannot be kept as a digest alone."""
+    noor = planting.world.person("noor")
+    made = (await noor.post("/v1/sources", json={"name": "Twilio", "kind": "twilio"})).json()
+    url = f"/v1/sources/{made['id']}/credentials"
+    await planting.send(noor, "POST", url, {"kind": "twilio", "secret": planting.word("source_credential.sealed")})
+
+
+async def plant_webhook_keys(planting: Planting) -> None:
+    """The secrets that messages are signed with are made here: they are looked for as they were shown, once."""
+    client, body = await planting.world.client(), {"url": "https://hooks.example.com/", "event_types": ["*"]}
+    made = await client.post("/v1/webhook-endpoints", json=body)
+    rotated = await client.post(f"/v1/webhook-endpoints/{made.json()['id']}/rotate-secret")
+    for place, answer in {"previous_keys": made, "keys": rotated}.items():
+        assert answer.status_code in (200, 201), answer.text
+        shown = answer.json()["secret"].removeprefix("whsec_")
+        planting.words[f"webhook_endpoint.{place}"] = shown
+        planting.words[f"webhook_endpoint.{place} in bytes"] = base64.b64decode(shown).hex()
+        planting.answers.append(answer)
+
+
 PLANTERS: list[Callable[[Planting], Awaitable[None]]] = [
     plant_thought_records,
     plant_reasons,
@@ -147,5 +169,7 @@ PLANTERS: list[Callable[[Planting], Awaitable[None]]] = [
     plant_session_feedback,
     plant_eap,
     plant_break_glass,
+    plant_source_credentials,
     plant_export,
+    plant_webhook_keys,
 ]

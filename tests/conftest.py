@@ -1,6 +1,7 @@
 """A migrated PostgreSQL for the whole run, the application on it, and a fresh organisation for each test."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 
 from app import embedded, migrate
 from app.database import Database, make_engine
+from app.live import stream as streams
 from app.main import create_app
 from app.settings import Settings
 from tests import databases
@@ -22,9 +24,22 @@ from tests.world import World
 # httpx asks for it with every request, and a search for what is not installed takes longer than what follows it.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: known to be missing
 
+# Whoever reads an answer to its end is not to wait for an hour. The tests of streams set it back.
+streams.OPEN_SECONDS = 0.0
+
 # Set in each of several processes that share the work: `pytest -n 2`.
 IS_ONE_OF_SEVERAL = "PYTEST_XDIST_WORKER" in os.environ
 WAITS = ("pool_timeout_seconds", "lock_timeout_seconds", "statement_timeout_seconds")
+
+
+def pytest_sessionstart() -> None:
+    """Let the collector, which `tests/__init__.py` has stopped, look at nothing of what was imported, ever."""
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +66,29 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[migrate.Urls]:
         finally:
             if own is not found:
                 asyncio.run(databases.drop(superuser, own))
+
+
+@pytest.fixture(scope="session")
+def superuser_url(urls: migrate.Urls) -> str:
+    """The URL of somebody who may create databases and roles."""
+    return databases.superuser_of(urls)
+
+
+@pytest.fixture(scope="session")
+async def template(superuser_url: str, urls: migrate.Urls) -> AsyncIterator[migrate.Urls]:
+    """A migrated database that nobody is on, to be copied: a tenth of the time that the migrations take."""
+    found = await databases.create_beside(superuser_url, urls)
+    await migrate.migrate(found)
+    yield found
+    await databases.drop(superuser_url, found)
+
+
+@pytest.fixture
+async def migrated(superuser_url: str, template: migrate.Urls) -> AsyncIterator[migrate.Urls]:
+    """A database of the test's own, at this version and without a row."""
+    found = await databases.create_beside(superuser_url, template, copy=True)
+    yield found
+    await databases.drop(superuser_url, found)
 
 
 @contextmanager

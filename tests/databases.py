@@ -29,10 +29,11 @@ async def as_superuser(url: str, *statements: str) -> None:
     await engine.dispose()
 
 
-async def create_beside(superuser_url: str, urls: Urls) -> Urls:
-    """Make an empty database for the same roles and return its URLs."""
-    name = f"ballast_test_{uuid7().hex}"
-    await as_superuser(superuser_url, f'CREATE DATABASE {name} OWNER "{make_url(urls.owner).username}"')
+async def create_beside(superuser_url: str, urls: Urls, *, copy: bool = False) -> Urls:
+    """Make a database for the same roles and return its URLs: an empty one, or a copy of one that nobody is on."""
+    name, owner = f"ballast_test_{uuid7().hex}", make_url(urls.owner).username
+    template = f"TEMPLATE {make_url(urls.owner).database}" if copy else ""
+    await as_superuser(superuser_url, f'CREATE DATABASE {name} OWNER "{owner}" {template}')
     return replace(urls, owner=moved(urls.owner, database=name), application=moved(urls.application, database=name))
 
 

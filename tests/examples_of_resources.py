@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Null, insert
 from sqlalchemy.orm import Session
 
 from app import clock
+from app.database import execute
 from app.models import (
     AgentAlias,
     AuditEntry,
@@ -41,12 +43,15 @@ from app.models.strain import PromptKind
 from tests import examples_of_audit as audit
 from tests import examples_of_coaching as coaching
 from tests import examples_of_eap as eap
+from tests import examples_of_intake as intake
+from tests import examples_of_live as live
 from tests import examples_of_matches as matches
 from tests import examples_of_mentors as mentors
 from tests import examples_of_plans as plans
 from tests import examples_of_rights as rights
 from tests import examples_of_session_notes as session_notes
 from tests import examples_of_thoughts as thoughts
+from tests import examples_of_webhooks as webhooks
 from tests.world import World
 
 # A path up to its last parameter, and for each parameter the resource whose example goes there. A new route without an
@@ -83,6 +88,8 @@ EXAMPLES: dict[str, dict[str, str]] = {
     **eap.EXAMPLES,
     **thoughts.EXAMPLES,
     **rights.EXAMPLES,
+    **intake.EXAMPLES,
+    **webhooks.EXAMPLES,
     "/v1/audit-entries/{entry_id}": {"entry_id": "audit_entry"},
 }
 
@@ -100,7 +107,6 @@ MEMBERS: dict[str, Callable[[Mapping[str, UUID]], dict[str, Any]]] = {
     "pause_prompts": lambda _: {"until": (clock.now() + timedelta(days=1)).isoformat()},
     "sync_employees": lambda _: {"employees": [{"external_id": "hr-robin", "display_name": "Robin"}]},
     "update_employee": lambda ids: {"manager_id": str(ids["grace"]), "user_name": "amira"},
-    "update_source": lambda _: {"client_id": None},
     "create_call_flag": lambda _: {"occurred_at": None},
 }
 MEMBERS |= plans.MEMBERS
@@ -112,6 +118,8 @@ MEMBERS |= matches.MEMBERS
 MEMBERS |= eap.MEMBERS
 MEMBERS |= thoughts.MEMBERS
 MEMBERS |= rights.MEMBERS
+MEMBERS |= intake.MEMBERS
+MEMBERS |= webhooks.MEMBERS
 # What these answer to their example is a refusal by one of their rules.
 REFUSED_BY_A_RULE = {"complete_support_prompt": 409}
 # What these do to their example changes nothing: it is a dry run, or already as it is to be.
@@ -121,6 +129,8 @@ CHANGES_NOTHING = {
     "validate_goal",
     "reactivate_employee",
     "withdraw_call_event_dispute",
+    "test_source",
+    *live.CHANGES_NOTHING,
 }
 
 
@@ -134,13 +144,17 @@ def furnish(session: Session, world: World, number: int = 1) -> dict[str, UUID]:
 
     def make(model: type[Any], **fields: Any) -> UUID:
         identifier = made[model.__tablename__] = new_id()
-        session.add(model(organisation_id=world.id, id=identifier, **fields))
-        if model is not AuditEntry:  # to which nothing refers
+        row = {"organisation_id": world.id, "id": identifier, **fields}
+        if model is AuditEntry:  # to which nothing refers
+            session.add(AuditEntry(**row))
+        else:
             session.flush()
+            execute(session, insert(model), {name: None if isinstance(row[name], Null) else row[name] for name in row})
         return identifier
 
     _make_people(session, world, number, make, made)
     _make_calls(session, world, number, make, made)
+    intake.make_intake(session, world, number, make, made)
     _make_strain(session, world, number, make, made)
     plans.make_plans(world, number, make, made)
     coaching.make_coaching(session, world, number, make, made)
@@ -151,6 +165,7 @@ def furnish(session: Session, world: World, number: int = 1) -> dict[str, UUID]:
     audit.make_audit(session, world, number, make, made)
     session_notes.make_session_notes(session, world, number, make, made)
     rights.make_rights(session, world, number, make, made)
+    webhooks.make_webhooks(session, world, number, make, made)
     _make_trail(session, world, number, make, made)
     return made
 
@@ -278,4 +293,5 @@ def _make_trail(session: Session, world: World, number: int, make: Any, made: di
                 actor_kind="system",
                 details={},
             )
-    make(OutgoingEvent, type="employee.updated", resource="employee", resource_id=made["employee"], data={})
+    thin = {"id": str(made["employee"]), "version": 1}
+    make(OutgoingEvent, type="employee.updated", resource="employee", resource_id=made["employee"], data=thin)

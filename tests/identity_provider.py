@@ -11,6 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from app.oidc import Issuers
+from app.outgoing.rules import Rules
 from app.settings import OidcIssuer
 from tests.world import World
 
@@ -76,7 +77,8 @@ class IdentityProvider:
         """Return what makes the application trust this provider, with changes to its settings."""
 
         def trust(*more: OidcIssuer, **fields: Any) -> None:
-            issuers = Issuers((self.settings(world, **fields), *more), world.database)
+            rules = Rules.for_operator(world.app.state.settings)
+            issuers = Issuers((self.settings(world, **fields), *more), world.database, rules)
             monkeypatch.setattr(world.app.state.authenticator, "issuers", issuers)
 
         return trust

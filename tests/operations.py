@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from app.live.route import LiveRoute
 from app.main import create_app
 from app.openapi import OTHER_PROTOCOLS, describe
 from app.policy.rule import Rule
@@ -22,6 +23,7 @@ from app.routing import Route
 from app.settings import Settings
 from tests.examples_of_eap import acting_for_the_provider
 from tests.examples_of_resources import EXAMPLES, MEMBERS, furnish
+from tests.examples_of_webhooks import GIVE, owning_the_endpoints
 from tests.world import World
 
 JSON = "application/json"
@@ -79,8 +81,16 @@ class Operation:
         return self.route.action is not None and self.route.action[0] == "eap_case"
 
     @property
+    def is_of_an_endpoint(self) -> bool:
+        return self.path.startswith("/v1/webhook-endpoints")
+
+    @property
     def is_list(self) -> bool:
         return {"limit", "cursor"} <= self.route.known_queries
+
+    @property
+    def is_stream(self) -> bool:
+        return isinstance(self.route, LiveRoute)
 
     @property
     def takes_body(self) -> bool:
@@ -127,6 +137,8 @@ class Operation:
             return world.http()
         if self.is_of_a_provider:
             return await acting_for_the_provider(world)
+        if self.is_of_an_endpoint:
+            return await owning_the_endpoints(world)
         return await world.client() if self.rule.scope is not None else world.person(self.person)
 
     @property
@@ -278,7 +290,8 @@ async def staged(world: World, elsewhere: World | None = None, *, examples: int 
 
 def _give_to_the_stage(session: Session) -> None:
     first = "(SELECT client_id FROM client_key ORDER BY created_at LIMIT 1)"
-    session.execute(text(f"UPDATE refused_call_event SET client_id = {first}"))
+    session.execute(text(f"UPDATE refused_call_event SET client_id = {first} WHERE client_id IS NOT NULL"))
+    session.execute(text(GIVE.format(order="created_at")))
 
 
 @cache

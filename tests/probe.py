@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -127,17 +127,37 @@ async def emptied(probe: None, database: Database) -> None:
     await database.run(lambda session: session.execute(text("DELETE FROM probe.kept")))
 
 
-async def clean_within(seconds: float, own: Database, other: Database) -> bool:
-    """Whether the pool has all its connections back and no statement of the tests runs any more."""
-    busy = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND state <> 'idle' AND query LIKE '%pg_sleep(%'"
-        " AND pid <> pg_backend_pid()"
-    )
-    ends = time.monotonic() + seconds
+PATIENCE_SECONDS = 20  # of a busy machine; what is seen to end would last for a minute
+BUSY = text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND state <> 'idle' AND query LIKE '%pg_sleep(%'"
+    " AND pid <> pg_backend_pid()"
+)
+
+
+async def _comes_true(condition: Callable[[], Awaitable[bool]]) -> bool:
+    ends = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < ends:
-        running = await other.run(lambda session: session.execute(busy).scalar_one())
-        if running == 0 and own.engine.pool.checkedout() == 0:  # type: ignore[attr-defined]  # of a QueuePool
+        if await condition():
             return True
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
     return False
+
+
+async def sleeping(count: int, other: Database) -> None:
+    """Wait until so many statements of the tests sleep in the database."""
+
+    async def all_asleep() -> bool:
+        return bool(await other.run(lambda session: session.execute(BUSY).scalar_one()) == count)
+
+    assert await _comes_true(all_asleep)
+
+
+async def becomes_clean(own: Database, other: Database) -> bool:
+    """Whether the pool gets all its connections back and no statement of the tests runs any more."""
+
+    async def clean() -> bool:
+        running = await other.run(lambda session: session.execute(BUSY).scalar_one())
+        return bool(running == 0 and own.engine.pool.checkedout() == 0)  # type: ignore[attr-defined]  # of a QueuePool
+
+    return await _comes_true(clean)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from app.services import organisation as organisations
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+NO_SETTINGS: Mapping[str, str] = {}
 SCOPES = "employees:read employees:write sources:read sources:write call-events:read call-events:write strain:read"
 SCOPES += " strain:write audit:read"
 
@@ -110,13 +111,17 @@ class Organisation:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Service]:
-    """Serve as an operator would, on a free port, with the embedded database."""
+def serving(folder: Path, settings: Mapping[str, str] = NO_SETTINGS, port: int = 0) -> Iterator[Service]:
+    """Serve as an operator would, on a free port or this one, with the embedded database."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BALLAST_")}
-    environment = kept | {"BALLAST_DATA_DIR": str(folder / "data"), "BALLAST_LOG_LEVEL": "warning"}
+    environment = kept | {"BALLAST_DATA_DIR": str(folder / "data"), "BALLAST_LOG_LEVEL": "warning", **settings}
     with (folder / "log").open("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve", "--port", "0"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            [sys.executable, "-m", "app.cli", "serve", "--port", str(port)],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
         try:
             yield Service(_url_in(folder / "log", process), environment)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -220,3 +221,9 @@ async def live(world: World, *people: UUID, private: bool | None = None) -> list
         return sorted(found, key=str)
 
     return list(await world.run(find))
+
+
+async def signals(caller: httpx.AsyncClient, **filters: str) -> list[dict[str, Any]]:
+    answer = await caller.get("/v1/strain-signals", params=filters)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["data"])

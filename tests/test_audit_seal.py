@@ -5,11 +5,11 @@ import json
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -21,10 +21,12 @@ from app.audit_chain import Proof
 from app.auth import Caller
 from app.errors import sqlstate
 from app.models import Employee
+from app.outgoing.rules import Rules, UrlNotAllowed
 from app.services import audit_seal as seals
 from app.settings import Settings
 from app.wakeup import Wakeup
 from app.worker import WHEN_DUE, Worker
+from tests.receiver import Receiver, answer
 from tests.world import World
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -255,35 +257,39 @@ class TestAnchor:
         assert stat.S_IMODE(file.stat().st_mode) & 0o007 == 0
 
     async def test_is_posted_too_and_again_after_a_failure(
-        self, world: World, work: Worker, monkeypatch: pytest.MonkeyPatch
+        self, world: World, work: Worker, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await write(world)
         await seal(world, work)
-        answers, posted = [500, 200, 200], []
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            posted.append(json.loads(request.content))
-            return httpx.Response(answers.pop(0))
-
-        plain = httpx.AsyncClient
-        transport = httpx.MockTransport(answer)
-        monkeypatch.setattr(httpx, "AsyncClient", lambda **options: plain(transport=transport, **options))
+        answers = ["500 Internal Server Error", "307 Temporary Redirect", "200 OK"]
         monkeypatch.setattr(anchoring, "_organisations", lambda _: [world.id])
-        anchored = Anchoring(world.database, None, "https://anchors.example/heads", 60)
 
-        with pytest.raises(httpx.HTTPStatusError):
-            await anchored.anchor(anchoring.URL)
-        for _ in range(2):
-            await anchored.anchor(anchoring.URL)
+        async def say(*_: Any) -> bytes:
+            return answer(answers.pop(0), Location="/elsewhere")
 
-        assert [each["organisation_id"] for each in posted] == [str(world.id)] * 2
+        async with Receiver(say) as receiver:
+            rules = Rules.for_operator(settings)
+            anchored = Anchoring(world.database, None, receiver.url, 60, rules)
+            for _ in range(2):
+                with pytest.raises(anchoring.NotKept):
+                    await anchored.anchor(anchoring.URL)
+            for _ in range(2):
+                await anchored.anchor(anchoring.URL)
+
+            posted = [json.loads(each.body)["organisation_id"] for each in receiver.received]
+            assert posted == [str(world.id)] * 3
+            await write(world)
+            await seal(world, work)
+            with pytest.raises(UrlNotAllowed):  # the guard of all that leaves
+                await replace(anchored, rules=replace(rules, networks=())).anchor(anchoring.URL)
+            assert len(receiver.received) == 3
 
     def test_goes_nowhere_without_encryption(self) -> None:
         with pytest.raises(ValueError, match="https"):
             Settings(audit_anchor_url="http://anchors.example/heads")  # type: ignore[arg-type]  # as the environment has it
 
     async def test_is_not_written_where_no_place_is_set(self, world: World, settings: Settings) -> None:
-        await asyncio.wait_for(Anchoring.of(world.database, settings).run(), 1)
+        await asyncio.wait_for(Anchoring.of(world.database, settings).run(), 20)
 
 
 class TestCommand:

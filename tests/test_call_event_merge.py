@@ -81,6 +81,13 @@ def _read_times(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@st.composite
+def partly_assumed(draw: st.DrawFn) -> list[tuple[CallEventCreate, frozenset[str]]]:
+    """Draw events with, for each, which of its members are only assumed."""
+    names = ("ended_at", "queue", "disposition", "durations", "markers", "result", "started_at")
+    return [(event, frozenset(draw(st.sets(st.sampled_from(names))))) for event in draw(several())]
+
+
 unhurried = settings(deadline=None)  # the machine may be busy with other things
 
 
@@ -134,6 +141,34 @@ class TestMerge:
     @given(told("event-1"))
     def test_stamps_of_members_are_kept_only_where_events_disagree(self, event: CallEventCreate) -> None:
         assert stored(said_by(event))["field_as_of"] is None
+
+    @unhurried
+    @given(partly_assumed(), st.randoms(use_true_random=False), st.integers(1, 4))
+    def test_what_is_assumed_changes_none_of_that(
+        self, events: list[tuple[CallEventCreate, frozenset[str]]], random: Any, at: int
+    ) -> None:
+        saids = [said_by(event, assumed) for event, assumed in events]
+        whole, shuffled = stored(merged(saids)), random.sample(saids, len(saids))
+        head, tail = saids[:at], saids[at:]
+
+        assert stored(merged(shuffled)) == whole
+        assert stored(merge(merged(head), merged(tail)) if tail else merged(head)) == whole
+        for said in saids:
+            assert stored(merge(merged(saids), said)) == whole
+
+    @unhurried
+    @given(partly_assumed())
+    def test_what_is_assumed_loses_against_whatever_is_said(
+        self, events: list[tuple[CallEventCreate, frozenset[str]]]
+    ) -> None:
+        row = stored(merged([said_by(event, assumed) for event, assumed in events]))
+
+        in_order = sorted(events, key=lambda each: (each[0].as_of, each[0].event_id))
+        for member in ("ended_at", "result", "started_at"):
+            told = [(e, a) for e, a in in_order if getattr(e, member) is not None]
+            said = [getattr(event, member) for event, assumed in told if member not in assumed]
+            guessed = [getattr(event, member) for event, _ in told]
+            assert row[member] == (said[-1] if said else guessed[-1] if guessed else None)
 
     async def test_it_holds_over_http(self, client: httpx.AsyncClient, source_id: str, world: World) -> None:
         told: list[dict[str, Any]] = [

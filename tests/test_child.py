@@ -20,7 +20,7 @@ async def answers_to(*lines: Any) -> list[Any]:
 
 
 async def gone(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(400):
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True
         await asyncio.sleep(0.05)

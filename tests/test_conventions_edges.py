@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.database import Database
-from app.errors import MEDIA_TYPE
 from app.main import create_app
 from app.middleware import RateLimiter
+from app.problems import MEDIA_TYPE
 from app.settings import Settings
 from tests.operations import every_operation
 from tests.world import World

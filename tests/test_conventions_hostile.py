@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.database import Database
-from app.errors import MEDIA_TYPE
+from app.problems import MEDIA_TYPE
 from tests.operations import Operation, Stage, every_operation, leaves, named, staged, with_leaf
 from tests.world import World
 

@@ -13,10 +13,12 @@ from fastapi import FastAPI
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
-from app import auth, clock, demo, demo_calls, demo_people
+from app import auth, clock, demo
 from app.database import Database
-from app.demo_people import AREAS
-from tests.operations import Operation, operations
+from app.demo import calls as demo_calls
+from app.demo import people as demo_people
+from app.demo.people import AREAS
+from tests.operations import Operation, every_operation
 
 PEOPLE = ("noor", "hana", "desmond", "theo", "amira", "grace")
 
@@ -70,16 +72,16 @@ async def harbour(app: FastAPI, database: Database) -> Harbour:
     return Harbour(app, made, slug, len(statements))
 
 
-def plain_lists(app: FastAPI) -> list[Operation]:
+def plain_lists() -> list[Operation]:
     """Every list whose path asks for nothing."""
-    return [each for each in operations(app) if each.method == "GET" and each.is_list and "{" not in each.path]
+    return [each for each in every_operation() if each.method == "GET" and each.is_list and "{" not in each.path]
 
 
 class TestLists:
     async def test_every_list_shows_something(self, harbour: Harbour) -> None:
         empty: list[str] = []
         seen: list[str] = []
-        for operation in plain_lists(harbour.app):
+        for operation in plain_lists():
             callers = [*harbour.made.keys, *PEOPLE]
             answers = [await harbour.get(caller, operation.path) for caller in callers]
             found = [answer for answer in answers if answer.status_code == 200 and answer.json()["data"]]
@@ -104,12 +106,15 @@ class TestLists:
     async def test_what_does_not_fit_shows_too(self, harbour: Harbour) -> None:
         unmatched = await harbour.rows(demo.CONTACT_CENTRE, "/v1/call-events?matched=false")
         refused = await harbour.rows(demo.CONTACT_CENTRE, "/v1/call-events/refused")
-        (source,) = await harbour.rows(demo.CONTACT_CENTRE, "/v1/sources")
+        source, zendesk = await harbour.rows(demo.CONTACT_CENTRE, "/v1/sources")
         unmapped = await harbour.rows(demo.CONTACT_CENTRE, f"/v1/sources/{source['id']}/unmapped-codes")
 
         assert {call["agent"]["ref"] for call in unmatched} == {demo_calls.TEMP}
         assert [item["errors"][0]["code"] for item in refused] == ["personal_data"]
         assert [code["code"] for code in unmapped] == ["CB"]
+        parked = await harbour.rows("noor", f"/v1/sources/{zendesk['id']}/refused")
+        assert [item["errors"][0]["pointer"] for item in parked] == ["/ended"]
+        assert await harbour.rows("noor", f"/v1/sources/{zendesk['id']}/credentials")
 
     async def test_a_sensitive_role_waits_for_a_second_person(self, harbour: Harbour) -> None:
         grants = await harbour.rows("noor", "/v1/role-grants")

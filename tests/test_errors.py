@@ -14,19 +14,8 @@ from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
 from app.database import Database
-from app.errors import (
-    CONSTRAINT,
-    MOST_FAULTS,
-    Busy,
-    Conflict,
-    Refusal,
-    Unauthenticated,
-    Unprocessable,
-    fault_of,
-    instance_of,
-    refusal_of,
-    respond,
-)
+from app.errors import CONSTRAINT, Busy, Conflict, Refusal, Unauthenticated, Unprocessable
+from app.problems import MOST_FAULTS, fault_of, instance_of, refusal_of, respond
 from app.schemas.base import Day, Flag, In, Int, Key, Moment, Name, Prose, Seconds
 
 CANARY = "canary7f3a"

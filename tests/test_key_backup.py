@@ -19,17 +19,15 @@ from tests.test_migrations import (
     Programs,
     check,
     counts,
-    fresh,
     new_database,
     owner,
     programs,
     run,
     served,
-    superuser_url,
 )
 from tests.world import World
 
-__all__ = ["fresh", "owner", "programs", "superuser_url"]  # fixtures
+__all__ = ["owner", "programs"]  # fixtures
 
 WORDS, COLUMN = "I could not sleep.", "thought_record.content"
 
@@ -45,17 +43,16 @@ async def backup_role(superuser_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def ground(fresh: Urls, settings: Settings) -> AsyncIterator[World]:  # a fixture
+async def ground(migrated: Urls, settings: Settings) -> AsyncIterator[World]:  # a fixture
     """A migrated database with an organisation that has a row in every table."""
-    await migrate.migrate(fresh)
-    async with served(fresh, settings) as world:
+    async with served(migrated, settings) as world:
         yield world
 
 
 @pytest.mark.parametrize("keys_first", [True, False])
 async def test_two_dumps_restored_are_the_whole(
     ground: World,
-    fresh: Urls,  # a fixture, like those below
+    migrated: Urls,  # a fixture, like those below
     owner: AsyncEngine,
     settings: Settings,
     superuser_url: str,
@@ -66,7 +63,7 @@ async def test_two_dumps_restored_are_the_whole(
 ) -> None:
     caller, row, person = Caller(ground.id, "system", None), uuid4(), ground.people["amira"]
     sealed = await ground.run(texts.seal, caller, person, COLUMN, row, WORDS)
-    before, name = await counts(owner), str(make_url(fresh.owner).database)
+    before, name = await counts(owner), str(make_url(migrated.owner).database)
     kinds = {"ballast.dump": "--exclude-schema=keys", "ballast-keys.dump": "--schema=keys"}
     for file, part in kinds.items():
         said = programs(
@@ -74,7 +71,7 @@ async def test_two_dumps_restored_are_the_whole(
         )
         assert (said.returncode, said.stderr) == (0, "")
 
-    async with new_database(superuser_url, fresh) as copy:
+    async with new_database(superuser_url, migrated) as copy:
         to = make_url(copy.owner)
         for file in sorted(kinds, reverse=not keys_first):
             restored = programs(
@@ -99,14 +96,14 @@ async def test_two_dumps_restored_are_the_whole(
 
 async def test_the_dump_without_keys_has_none_and_does_not_serve(
     ground: World,
-    fresh: Urls,
+    migrated: Urls,
     settings: Settings,
     superuser_url: str,
     programs: Programs,
     backup_role: str,
     tmp_path: Path,
 ) -> None:
-    file, name = tmp_path / "ballast.sql", str(make_url(fresh.owner).database)
+    file, name = tmp_path / "ballast.sql", str(make_url(migrated.owner).database)
     query = text("SELECT encode(wrapped, 'hex') FROM keys.person_key WHERE organisation_id = :id")
     wrapped = await ground.run(lambda session: session.execute(query, {"id": ground.id}).scalars().all())
     said = programs("pg_dump", "--exclude-schema=keys", f"--file={file}", username=backup_role, database=name)
@@ -115,7 +112,7 @@ async def test_the_dump_without_keys_has_none_and_does_not_serve(
     assert wrapped
     assert not [key for key in wrapped if key in file.read_text()]
 
-    async with new_database(superuser_url, fresh) as copy:
+    async with new_database(superuser_url, migrated) as copy:
         to = make_url(copy.owner)
         restored = programs(
             "psql", "--set=ON_ERROR_STOP=1", f"--file={file}", username=str(to.username), database=str(to.database)

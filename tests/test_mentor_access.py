@@ -72,27 +72,37 @@ DENIED = {"not_allowed", "missing_role", "people_only", "not_found", "unknown_re
 
 @dataclass
 class Scene:
-    """Two furnished organisations, and somebody in every relation to the Amira of the first."""
+    """A furnished organisation, perhaps another one, and somebody in every relation to the Amira of the first."""
 
     stage: Stage
     callers: dict[str, httpx.AsyncClient]
 
 
+async def one_world(app: FastAPI, database: Database) -> AsyncIterator[Scene]:
+    world = await World(app, database).build()
+    yield await set_up(world)
+    await world.close()
+
+
 async def two_worlds(app: FastAPI, database: Database) -> AsyncIterator[Scene]:
     world, elsewhere = await World(app, database).build(), await World(app, database).build()
+    yield await set_up(world, elsewhere)
+    await world.close()
+    await elsewhere.close()
+
+
+async def set_up(world: World, elsewhere: World | None = None) -> Scene:
     for name in ("lee", "cole", "audrey"):
         await world.hire(name)
     stage = await staged(world, elsewhere)
     lead = text("UPDATE team SET lead_id = :lead")
     await world.run(lambda session: session.execute(lead, {"lead": world.people["lee"]}))
     callers = {relation: world.person(name) for relation, name in WHO.items() if name != "client"}
-    yield Scene(stage, {**callers, "client": stage.client})
-    await world.close()
-    await elsewhere.close()
+    return Scene(stage, {**callers, "client": stage.client})
 
 
 # What one relation is let do changes things for the next operation: a fresh one for each.
-scene = pytest.fixture(two_worlds, name="scene")
+scene = pytest.fixture(one_world, name="scene")
 shared = pytest.fixture(two_worlds, scope="module", name="shared")
 
 

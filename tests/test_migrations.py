@@ -24,15 +24,9 @@ from app.main import create_app
 from app.migrate import DatabaseError, Urls
 from app.models import Base
 from app.settings import Settings
-from tests.databases import as_superuser, create_beside, drop, moved, superuser_of
+from tests.databases import as_superuser, create_beside, drop, moved
 from tests.examples_of_resources import furnish
 from tests.world import World
-
-
-@pytest.fixture(scope="session")
-def superuser_url(urls: Urls) -> str:
-    """Return the URL of somebody who may create databases and roles."""
-    return superuser_of(urls)
 
 
 @asynccontextmanager
@@ -52,7 +46,14 @@ async def fresh(superuser_url: str, urls: Urls) -> AsyncIterator[Urls]:
 
 
 @pytest.fixture
-async def owner(fresh: Urls) -> AsyncIterator[AsyncEngine]:
+async def owner(migrated: Urls) -> AsyncIterator[AsyncEngine]:
+    engine = migrate.owner_engine(migrated.owner)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def owner_of_fresh(fresh: Urls) -> AsyncIterator[AsyncEngine]:
     engine = migrate.owner_engine(fresh.owner)
     yield engine
     await engine.dispose()
@@ -94,21 +95,19 @@ def check(connection: Connection) -> None:
 
 
 class TestUpAndDown:
-    async def test_from_nothing_to_exactly_what_the_models_say(self, fresh: Urls, owner: AsyncEngine) -> None:
+    async def test_from_nothing_to_exactly_what_the_models_say(self, fresh: Urls, owner_of_fresh: AsyncEngine) -> None:
         assert await migrate.migrate(fresh) == (None, migrate.head())
 
-        await run(owner, check)
+        await run(owner_of_fresh, check)
 
-    async def test_check_would_see_a_difference(self, fresh: Urls, owner: AsyncEngine) -> None:
-        await migrate.migrate(fresh)
+    async def test_check_would_see_a_difference(self, migrated: Urls, owner: AsyncEngine) -> None:
         await run(owner, lambda connection: connection.execute(text("ALTER TABLE employee DROP COLUMN title")))
 
         with pytest.raises(Exception, match="New upgrade operations detected"):
             await run(owner, check)
 
-    async def test_down_and_up_again_with_rows(self, fresh: Urls, owner: AsyncEngine, settings: Settings) -> None:
-        await migrate.migrate(fresh)
-        async with served(fresh, settings):
+    async def test_down_and_up_again_with_rows(self, migrated: Urls, owner: AsyncEngine, settings: Settings) -> None:
+        async with served(migrated, settings):
             assert min((await counts(owner)).values()) > 0
 
         await run(owner, downgrade)
@@ -119,21 +118,20 @@ class TestUpAndDown:
         query = text(f"{left} UNION {functions} UNION {schemas}")
         found = await run(owner, lambda connection: connection.execute(query).scalars().all())
         assert found == ["alembic_version"]
-        assert await migrate.migrate(fresh) == (None, migrate.head())
+        assert await migrate.migrate(migrated) == (None, migrate.head())
         await run(owner, check)
-        async with served(fresh, settings) as world:
+        async with served(migrated, settings) as world:
             assert (await (await world.client()).get("/v1/organisation")).status_code == 200
 
-    async def test_twice_changes_nothing(self, fresh: Urls, owner: AsyncEngine, settings: Settings) -> None:
-        await migrate.migrate(fresh)
-        async with served(fresh, settings):
+    async def test_twice_changes_nothing(self, migrated: Urls, owner: AsyncEngine, settings: Settings) -> None:
+        async with served(migrated, settings):
             before = await counts(owner)
 
-            assert await migrate.migrate(fresh) == (migrate.head(), migrate.head())
+            assert await migrate.migrate(migrated) == (migrate.head(), migrate.head())
 
             assert await counts(owner) == before
 
-    async def test_from_two_processes_at_once(self, fresh: Urls, owner: AsyncEngine) -> None:
+    async def test_from_two_processes_at_once(self, fresh: Urls, owner_of_fresh: AsyncEngine) -> None:
         program = (
             "import asyncio, sys; from app import migrate; asyncio.run(migrate.migrate(migrate.Urls(*sys.argv[1:])))"
         )
@@ -148,15 +146,14 @@ class TestUpAndDown:
         said = [(await process.communicate())[1].decode() for process in processes]
 
         assert [process.returncode for process in processes] == [0, 0], said
-        await run(owner, check)
+        await run(owner_of_fresh, check)
 
 
 class TestData:
     async def test_a_migration_that_changes_data_touches_every_organisation(
-        self, fresh: Urls, owner: AsyncEngine, settings: Settings
+        self, migrated: Urls, owner: AsyncEngine, settings: Settings
     ) -> None:
-        await migrate.migrate(fresh)
-        async with served(fresh, settings) as one, served(fresh, settings) as two:
+        async with served(migrated, settings) as one, served(migrated, settings) as two:
             change = "UPDATE employee SET department = 'Moved'"
 
             def migration(connection: Connection) -> int:
@@ -172,19 +169,20 @@ class TestData:
 
 
 class TestRefusals:
-    async def test_a_database_ahead_of_the_code(self, fresh: Urls, owner: AsyncEngine, settings: Settings) -> None:
-        await migrate.migrate(fresh)
+    async def test_a_database_ahead_of_the_code(self, migrated: Urls, owner: AsyncEngine, settings: Settings) -> None:
         ahead = text("UPDATE alembic_version SET version_num = '9999'")
         await run(owner, lambda connection: connection.execute(ahead))
 
         with pytest.raises(DatabaseError, match=r"ahead of this code \(revision 9999\)"):
-            await migrate.migrate(fresh)
+            await migrate.migrate(migrated)
         with pytest.raises(DatabaseError, match="ahead of this code"):
             await migrate.check(owner, settings)
 
-    async def test_a_database_behind_the_code(self, fresh: Urls, owner: AsyncEngine, settings: Settings) -> None:
+    async def test_a_database_behind_the_code(
+        self, fresh: Urls, owner_of_fresh: AsyncEngine, settings: Settings
+    ) -> None:
         with pytest.raises(DatabaseError, match="not migrated to this version: run `ballast migrate` first"):
-            await migrate.check(owner, settings)
+            await migrate.check(owner_of_fresh, settings)
 
     async def test_a_server_that_is_too_old(self) -> None:
         class Old:
@@ -211,14 +209,15 @@ class TestRefusals:
 
         assert "\n" not in str(refused.value)
 
-    async def test_production_refuses_a_role_with_too_many_rights(self, fresh: Urls, owner: AsyncEngine) -> None:
-        await migrate.migrate(fresh)
+    async def test_production_refuses_a_role_with_too_many_rights(self, migrated: Urls, owner: AsyncEngine) -> None:
         production = Settings(environment="production")
 
         with pytest.raises(DatabaseError, match=r"is superuser|owns the tables"):
             await migrate.check(owner, production)
-        if fresh.application_role is None:  # else the only login of the server that the tests were given is a superuser
-            application = make_engine(fresh.application, production)
+        if (
+            migrated.application_role is None
+        ):  # else the only login of the server that the tests were given is a superuser
+            application = make_engine(migrated.application, production)
             await migrate.check(application, production)
             await application.dispose()
 
@@ -267,7 +266,7 @@ class TestBackup:
 
     async def test_a_restored_backup_has_every_row_and_serves(
         self,
-        fresh: Urls,
+        migrated: Urls,
         owner: AsyncEngine,
         settings: Settings,
         superuser_url: str,
@@ -275,15 +274,14 @@ class TestBackup:
         backup_role: str,
         tmp_path: Path,
     ) -> None:
-        await migrate.migrate(fresh)
-        name = str(make_url(fresh.owner).database)
+        name = str(make_url(migrated.owner).database)
         file = tmp_path / "ballast.dump"
-        async with served(fresh, settings) as world, served(fresh, settings):
+        async with served(migrated, settings) as world, served(migrated, settings):
             key, before = await world.key(), await counts(owner)
             dumped = programs("pg_dump", "--format=custom", f"--file={file}", username=backup_role, database=name)
             assert (dumped.returncode, dumped.stderr) == (0, "")
 
-        async with new_database(superuser_url, fresh) as copy:
+        async with new_database(superuser_url, migrated) as copy:
             to = make_url(copy.owner)
             restored = programs(
                 "pg_restore", "--exit-on-error", str(file), username=str(to.username), database=str(to.database)
@@ -303,15 +301,14 @@ class TestBackup:
             await database.close()
 
     async def test_the_owners_dump_is_refused_rather_than_partial(
-        self, fresh: Urls, owner: AsyncEngine, settings: Settings, programs: Programs, tmp_path: Path
+        self, migrated: Urls, owner: AsyncEngine, settings: Settings, programs: Programs, tmp_path: Path
     ) -> None:
         """And whole when it is told to keep row-level security, since its own policy shows it everything."""
-        if fresh.application_role:
+        if migrated.application_role:
             pytest.skip("the owner is a superuser here, whom row-level security never binds")
-        await migrate.migrate(fresh)
-        url, file = make_url(fresh.owner), tmp_path / "owner.sql"
+        url, file = make_url(migrated.owner), tmp_path / "owner.sql"
         to = {"username": str(url.username), "database": str(url.database)}
-        async with served(fresh, settings) as world:
+        async with served(migrated, settings) as world:
             refused = programs("pg_dump", "--format=plain", f"--file={file}", **to)
             whole = programs("pg_dump", "--format=plain", f"--file={file}", "--enable-row-security", **to)
 

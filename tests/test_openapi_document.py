@@ -144,7 +144,7 @@ class TestDescribe:
         ]
 
     def test_every_operation_says_who_may_call(self, document: dict[str, Any]) -> None:
-        assert document["components"]["securitySchemes"].keys() == {"client_key", "person"}
+        assert document["components"]["securitySchemes"].keys() == {"client_key", "person", "ticket"}
         assert document["paths"]["/v1/teams/{team_id}"]["get"]["security"] == [{"client_key": []}, {"person": []}]
         assert document["paths"]["/healthz"]["get"]["security"] == []
         assert all("security" in operation for operation in operations(document))

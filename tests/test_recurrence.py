@@ -98,12 +98,12 @@ class TestRefusals:
         ],
     )
     def test_come_fast_and_quote_nothing(self, rule: str) -> None:
-        started = time.perf_counter()
+        started = time.process_time()
 
         with pytest.raises(NoRule) as refused:
             local(rule)
 
-        assert time.perf_counter() - started < FAST
+        assert time.process_time() - started < FAST
         assert "=" not in rule or rule not in str(refused.value)
 
 
@@ -135,13 +135,13 @@ class TestEveryRule:
     @example("FREQ=MONTHLY;INTERVAL=12;COUNT=2;BYMONTHDAY=29", 424)
     def test_ends_soon_and_starts_where_it_was_told_to(self, rule: str, day: int) -> None:
         first = datetime.combine(date(2027, 1, 1) + timedelta(days=day), clock_time(9), UTC)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             found = recurrence.expand(recurrence.parse(rule, BERLIN), first, BERLIN)
         except NoRule:
             found = [first]
 
-        assert time.perf_counter() - started < FAST
+        assert time.process_time() - started < FAST
         assert 1 <= len(found) <= recurrence.MOST
         assert found[0] == first
         assert {moment.astimezone(BERLIN).hour for moment in found} == {first.astimezone(BERLIN).hour}

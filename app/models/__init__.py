@@ -32,9 +32,11 @@ from app.models.scim_settings import ScimSettings
 from app.models.session_action import SessionAction
 from app.models.session_feedback import SessionFeedback
 from app.models.session_note import SessionNote, SessionNoteCopy
+from app.models.source_intake import SourceCount, SourceCredential, SourceHealth
 from app.models.strain import StrainRule, StrainSignal, SupportPrompt
 from app.models.team import ServiceArea, Team, TeamMember
 from app.models.thought_record import ThoughtRecord, ThoughtShare
+from app.models.webhook import ProviderEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from app.models.work_pattern import WorkPattern
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "Pillar",
     "Practice",
     "ProgressUpdate",
+    "ProviderEvent",
     "RefusedCallEvent",
     "RetentionRule",
     "Review",
@@ -101,6 +104,9 @@ __all__ = [
     "SessionNoteCopy",
     "SessionSeries",
     "Source",
+    "SourceCount",
+    "SourceCredential",
+    "SourceHealth",
     "StrainRule",
     "StrainSignal",
     "SupportPrompt",
@@ -109,5 +115,8 @@ __all__ = [
     "ThoughtRecord",
     "ThoughtShare",
     "UnmappedCode",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "WorkPattern",
 ]

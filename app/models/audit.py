@@ -49,6 +49,9 @@ class OutgoingEvent(Owned, Base):
     __table_args__ = (
         UniqueConstraint("organisation_id", "number"),
         Index("ix_outgoing_event_unnumbered", "organisation_id", "id", postgresql_where=text("number IS NULL")),
+        Index(
+            "ix_outgoing_event_type", "organisation_id", "type", "number", postgresql_where=text("number IS NOT NULL")
+        ),
     )
 
     number: Mapped[int | None] = mapped_column(BigInteger)

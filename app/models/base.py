@@ -88,4 +88,6 @@ def folded(value: str) -> str:
     The folded form is stored in a column of its own, since ``lower()`` is not leakproof and would lose its index
     under row-level security.
     """
+    if value.isascii():
+        return value.lower().strip()  # the same, sooner
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold()).strip()

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Dated, Owned, Versioned, belongs_to, one_of
@@ -34,6 +34,16 @@ class CodeKind(StrEnum):
     marker = "marker"
 
 
+class SourceKind(StrEnum):
+    """Which format a source sends, and so by which address it comes in. New values may be added."""
+
+    api = "api"
+    cloudevents = "cloudevents"
+    eventbridge = "eventbridge"
+    twilio = "twilio"
+    mapping = "mapping"
+
+
 class Source(Owned, Versioned, Base):
     """A system that posts call events."""
 
@@ -41,6 +51,8 @@ class Source(Owned, Versioned, Base):
     __table_args__ = (
         belongs_to("client", "client_id"),
         UniqueConstraint("organisation_id", "name_key"),
+        one_of("kind", SourceKind),
+        CheckConstraint("silent_after_seconds > 0", name="silent_after_seconds"),
     )
 
     name: Mapped[str]
@@ -48,6 +60,12 @@ class Source(Owned, Versioned, Base):
     description: Mapped[str | None]
     client_id: Mapped[UUID | None]
     active: Mapped[bool] = mapped_column(default=True)
+    kind: Mapped[SourceKind] = mapped_column(Text, default=SourceKind.api, server_default=text("'api'"))
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'::jsonb"))
+    # To be given none is to be given none: not the default.
+    silent_after_seconds: Mapped[int | None] = mapped_column(
+        Integer().evaluates_none(), default=86_400, server_default=text("86400")
+    )
 
 
 class OutcomeMapping(Owned, Versioned, Base):
@@ -171,6 +189,7 @@ class RefusedCallEvent(Owned, Dated, Base):
     event_id: Mapped[str | None]
     payload: Mapped[dict[str, Any]]
     errors: Mapped[list[dict[str, Any]]]
+    assumed: Mapped[list[str]] = mapped_column(default=list, server_default=text("'{}'"))
     replayed_at: Mapped[datetime | None]
     call_event_id: Mapped[UUID | None]
 

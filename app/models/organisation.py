@@ -46,9 +46,11 @@ class DirectoryEntry(Base):
     __table_args__ = (
         one_of("state", OrganisationState),
         Index("ix_organisation_directory_due_at", "due_at", postgresql_where=text("state = 'active'")),
+        Index("ix_organisation_directory_deliver_at", "deliver_at", postgresql_where=text("state = 'active'")),
     )
 
     organisation_id: Mapped[UUID] = mapped_column(primary_key=True)
     slug: Mapped[str] = mapped_column(unique=True)
     state: Mapped[OrganisationState] = mapped_column(Text, default=OrganisationState.active)
     due_at: Mapped[datetime] = mapped_column(default=now, server_default=text("now()"))
+    deliver_at: Mapped[datetime | None]  # when a webhook is to be delivered next. Null: none is pending

@@ -10,6 +10,7 @@ from app.policy import (
     coaching,
     eap,
     ground,
+    live,
     mentor_matches,
     mentors,
     people,
@@ -18,6 +19,7 @@ from app.policy import (
     scim,
     session_notes,
     thoughts,
+    webhooks,
 )
 from app.policy.rule import Models, Policy
 
@@ -28,7 +30,7 @@ NAMES = (
 SCOPES = tuple(f"{name}:{verb}" for name in NAMES.split() for verb in ("read", "write"))
 AREAS = (
     *(ground, audit, people, scim, calls, plans, coaching, session_notes, mentors, mentor_matches, thoughts, eap),
-    rights,
+    *(rights, webhooks, live),
 )
 
 POLICY: Policy = {row: rule for area in AREAS for row, rule in area.POLICY.items()}

@@ -13,6 +13,7 @@ from app.models import (
     OutcomeMapping,
     RefusedCallEvent,
     Source,
+    SourceCredential,
     StrainRule,
     StrainSignal,
     SupportPrompt,
@@ -47,6 +48,11 @@ def _source_to_administer(source_id: Any) -> Callable[[], ColumnElement[bool]]:
     return lambda: or_(own(), ~posts)
 
 
+def _parked() -> ColumnElement[bool]:
+    """Let clients see what could not be taken of what came to the address of a source that they see."""
+    return and_(RefusedCallEvent.client_id.is_(None), _source_to_administer(RefusedCallEvent.source_id)())
+
+
 def _open_and_not_private() -> ColumnElement[bool]:
     """Let leads see open offers of their reports, and the programme lead what became of those about a team."""
     open_ = and_(SupportPrompt.state == "offered", SupportPrompt.expires_at > bindparam("now"))
@@ -61,6 +67,12 @@ POLICY: Policy = {
     ("source", "read"): rule("sources:read", PROGRAMME_LEAD, client_sees=_source_to_administer(Source.id)),
     ("source", "create"): rule("sources:write", PROGRAMME_LEAD),
     ("source", "update"): rule("sources:write", PROGRAMME_LEAD),
+    ("source", "dry_run"): rule("sources:write", PROGRAMME_LEAD),
+    ("source_credential", "read"): rule(
+        "sources:read", PROGRAMME_LEAD, client_sees=_source_to_administer(SourceCredential.source_id)
+    ),
+    ("source_credential", "create"): rule("sources:write", PROGRAMME_LEAD),
+    ("source_credential", "delete"): rule("sources:write", PROGRAMME_LEAD),
     ("outcome_mapping", "read"): rule(
         "sources:read", PROGRAMME_LEAD, client_sees=_source_to_administer(OutcomeMapping.source_id)
     ),
@@ -82,6 +94,10 @@ POLICY: Policy = {
     ("call_event", "withdraw_dispute"): rule(None, SELF),
     ("refused_call_event", "read"): rule("call-events:read", client_sees=lambda: RefusedCallEvent.client_id == ME),
     ("refused_call_event", "replay"): rule("call-events:write"),
+    ("parked_call_event", "read"): rule(
+        "call-events:read", PROGRAMME_LEAD, client_sees=_parked, others_see=lambda: RefusedCallEvent.client_id.is_(None)
+    ),
+    ("parked_call_event", "replay"): rule("call-events:write", PROGRAMME_LEAD),
     ("call_flag", "read"): rule(None, SELF),
     ("call_flag", "create"): rule(None, ANYONE),
     ("call_flag", "take_back"): rule(None, SELF),
@@ -110,6 +126,8 @@ MODELS: Models = {
     "unmapped_code": (UnmappedCode, None),
     "call_event": (CallEvent, CallEvent.__table__.c.employee_id),
     "refused_call_event": (RefusedCallEvent, None),
+    "parked_call_event": (RefusedCallEvent, None),
+    "source_credential": (SourceCredential, None),
     "call_flag": (CallFlag, CallFlag.__table__.c.employee_id),
     "strain_rule": (StrainRule, None),
     "strain_signal": (StrainSignal, StrainSignal.__table__.c.employee_id),

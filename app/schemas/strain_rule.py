@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from app.errors import MOST_FAULTS, UNION_KINDS, Unprocessable, fault_of
+from app.errors import Unprocessable
 from app.models.strain import Basis
+from app.problems import MOST_FAULTS, UNION_KINDS, fault_of
 from app.schemas.base import Flag, In, Key, Name, Out, Prose, Resource
 
 DAY = 86_400

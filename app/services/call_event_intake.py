@@ -4,10 +4,9 @@ Batches about the same calls may run side by side. Each takes what it shares wit
 receipts by source and event id, call events by source, contact and agent, counters of codes, then people by id.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,9 +22,9 @@ from app.intake.canonical import Refused, Taken
 from app.models.base import folded, new_id
 from app.schemas.call_event import CallEventCreate
 from app.services import call_event_rows as rows
-from app.services import matching, strain
+from app.services import matching, source_counts, strain
 from app.services.call_event_merge import Said, merge, said_by, said_in
-from app.services.outcome import Codebook, count_unmapped, keys_of
+from app.services.outcome import Codebook, count_unmapped, has_codes, keys_of
 from app.telemetry import INGESTED
 
 UNKNOWN_SOURCE = ("source_id", "unknown_source", "There is no such source, or it is another client's.")
@@ -49,6 +48,10 @@ class Item:
     matched: bool | None = None
     unmapped: list[tuple[str, str, str]] = field(default_factory=list)
     refused_id: UUID | None = None
+
+    @property
+    def has_codes(self) -> bool:
+        return self.said is not None and has_codes(self.said.values)
 
 
 @dataclass(slots=True)
@@ -82,13 +85,16 @@ class Subject:
         return self.says_something_new and stands and self.employee_id is not None
 
 
-def receive(session: Session, caller: Caller, given: Iterable[Taken | Refused]) -> list[Item]:
+def receive(
+    session: Session, caller: Caller, given: Iterable[Taken | Refused], *, dropped: int = 0, counted: bool = True
+) -> list[Item]:
     """Take events in and return what became of each, in order. Refused ones are kept beside, for a week.
 
     Everything that is taken is one transaction; the signals of the people touched are up to date when it commits.
+    ``dropped`` is how many more a source sent that are no calls; what is not ``counted`` is nothing that it just sent.
     """
     items = [Item(each, each if isinstance(each, Refused) else None) for each in given]
-    _check_sources(session, caller, items)
+    sources = _check_sources(session, caller, items)
     firsts = _firsts(items)
     subjects = _subjects(session, caller, firsts)
     if subjects:
@@ -97,6 +103,11 @@ def receive(session: Session, caller: Caller, given: Iterable[Taken | Refused]) 
     _keep_refused(session, caller, [item for item in items if item.refused is not None])
     _record(session, caller, items, subjects)
     _follow(session, caller, subjects)
+    if counted:
+        of_sources = ((_source_of(caller, item), item) for item in items)
+        mine = ((source_id, item) for source_id, item in of_sources if source_id in sources)
+        seen = [(source_id, item.status, item.has_codes, bool(item.unmapped)) for source_id, item in mine if source_id]
+        source_counts.add(session, caller, seen, dropped)
     return items
 
 
@@ -104,17 +115,30 @@ def _events(items: Iterable[Item]) -> list[tuple[Item, CallEventCreate]]:
     return [(item, item.given.event) for item in items if isinstance(item.given, Taken) and item.refused is None]
 
 
-def _check_sources(session: Session, caller: Caller, items: Sequence[Item]) -> None:
-    """Refuse what comes from a source that is not the caller's, and hold what the others' codes mean until the end."""
-    wanted = {event.source_id for _, event in _events(items)}
+def _check_sources(session: Session, caller: Caller, items: Sequence[Item]) -> Collection[UUID]:
+    """Refuse what comes from a source that is not the caller's, and hold what the others' codes mean until the end.
+
+    Return the sources that are the caller's.
+    """
+    wanted = {source_id for item in items if (source_id := _source_of(caller, item)) is not None}
+    if caller.source_id is not None:
+        wanted.add(caller.source_id)
     if not wanted:
-        return
-    values = {"source_ids": sorted(wanted), "client_id": caller.client_id}
+        return ()
+    values = {"source_ids": sorted(wanted), "client_id": caller.client_id, "own_source_id": caller.source_id}
     active = {row.id: row.active for row in execute(session, rows.SOURCES, rows.within(caller, values))}
     for item in items:
         if isinstance(item.given, Taken) and not active.get(item.given.event.source_id):
             known = item.given.event.source_id in active
             item.refused = item.given.refuse(*(INACTIVE_SOURCE if known else UNKNOWN_SOURCE))
+    return active.keys()
+
+
+def _source_of(caller: Caller, item: Item) -> UUID | None:
+    """Return which source an item is of: the one that calls, else the one that the item names."""
+    if caller.source_id is not None:
+        return caller.source_id
+    return item.given.event.source_id if isinstance(item.given, Taken) else canonical.source_of(item.given.payload)
 
 
 def _firsts(items: Iterable[Item]) -> dict[Receipt, tuple[Item, CallEventCreate]]:
@@ -140,7 +164,7 @@ def _subjects(
         if receipt in repeats:
             item.id, item.matched = repeats[receipt]
             continue
-        item.said, key = said_by(event), keys[receipt]
+        item.said, key = said_by(event, item.given.assumed), keys[receipt]
         subject = subjects.get(key)
         if subject is None:
             subject = subjects[key] = Subject(key, event.source_id, ids[key], item.said)
@@ -250,18 +274,11 @@ def _follow(session: Session, caller: Caller, subjects: Sequence[Subject]) -> No
 def _keep_refused(session: Session, caller: Caller, items: Sequence[Item]) -> None:
     if not items:
         return
-    kept = [item.refused for item in items if item.refused is not None]
+    kept = {}
     for item in items:
         item.status, item.refused_id, item.id, item.matched = "refused", new_id(), None, None
-    values = {
-        "client_id": caller.client_id,
-        "ids": [item.refused_id for item in items],
-        "source_ids": [canonical.source_of(each.payload) for each in kept],
-        "event_ids": [each.payload.get("event_id") for each in kept],
-        "payloads": [json.dumps(each.payload) for each in kept],
-        "errors": [json.dumps([asdict(fault) for fault in each.faults]) for each in kept],
-    }
-    execute(session, rows.KEEP_REFUSED, rows.within(caller, values))
+        kept[item.refused_id] = item.refused or Refused(())
+    execute(session, rows.KEEP_REFUSED, rows.keeping(caller, kept))
 
 
 def _record(session: Session, caller: Caller, items: Sequence[Item], subjects: Sequence[Subject]) -> None:

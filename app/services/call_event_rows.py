@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from sqlalchemy import text
 
 from app import clock
 from app.auth import Caller
+from app.intake import canonical
+from app.intake.canonical import Refused
 from app.services.call_event_merge import COLUMNS, Said, stored_stamps
 from app.services.outcome import array
 
@@ -31,7 +34,26 @@ def _arrays(columns: Sequence[str]) -> str:
 
 
 def _values(columns: Sequence[str]) -> list[str]:
-    return [f"CAST(u.{column} AS {CAST[column]})" if column in CAST else f"u.{column}" for column in columns]
+    """Return what a row holds: what its array says of it, else what is said of all rows alike. See ``_spread``."""
+    values = []
+    for column in columns:
+        value = f"u.{column}"
+        if column not in IDENTITY:
+            value = f"coalesce({value}, CAST(:all_{column} AS {KINDS.get(column, 'text')}))"
+        values.append(f"CAST({value} AS {CAST[column]})" if column in CAST else value)
+    return values
+
+
+def _spread(columns: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Return the parameters of columns: what is the same for all rows, often nothing, is sent once.
+
+    unnest fills an empty array up with nulls, and the driver looks at each element of one: that is most of its work.
+    """
+    values: dict[str, Any] = {}
+    for column, rows in columns.items():
+        alike = rows.count(rows[0]) == len(rows)
+        values[column], values[f"all_{column}"] = ([], rows[0]) if alike else (rows, None)
+    return values
 
 
 INSERTED = (*IDENTITY, *DERIVED, *COLUMNS)
@@ -41,7 +63,7 @@ SOURCES = text(
     """
     SELECT s.id, s.active FROM source AS s
     WHERE s.organisation_id = :organisation_id AND s.id = ANY(CAST(:source_ids AS uuid[]))
-      AND (s.client_id IS NULL OR s.client_id = CAST(:client_id AS uuid))
+      AND (s.client_id IS NULL OR s.client_id = CAST(:client_id AS uuid) OR s.id = CAST(:own_source_id AS uuid))
     ORDER BY s.id FOR SHARE
     """
 )
@@ -112,17 +134,18 @@ KEEP_REFUSED = text(
     WITH given AS (
         SELECT * FROM unnest(
             CAST(:ids AS uuid[]), CAST(:source_ids AS uuid[]), CAST(:event_ids AS text[]), CAST(:payloads AS text[]),
-            CAST(:errors AS text[])
-        ) AS u (id, source_id, event_id, payload, errors)
+            CAST(:errors AS text[]), CAST(:assumed AS text[])
+        ) AS u (id, source_id, event_id, payload, errors, assumed)
     ), sent_again AS (
         DELETE FROM refused_call_event AS r USING given AS g
         WHERE r.organisation_id = :organisation_id AND r.client_id IS NOT DISTINCT FROM CAST(:client_id AS uuid)
           AND r.source_id = g.source_id AND r.event_id = g.event_id AND r.replayed_at IS NULL
     )
     INSERT INTO refused_call_event
-        (organisation_id, id, client_id, source_id, event_id, payload, errors, created_at)
+        (organisation_id, id, client_id, source_id, event_id, payload, errors, assumed, created_at)
     SELECT CAST(:organisation_id AS uuid), g.id, CAST(:client_id AS uuid), g.source_id, g.event_id,
-        CAST(g.payload AS jsonb), CAST(g.errors AS jsonb), CAST(:now AS timestamptz) FROM given AS g
+        CAST(g.payload AS jsonb), CAST(g.errors AS jsonb), CAST(g.assumed AS text[]), CAST(:now AS timestamptz)
+    FROM given AS g
     """
 )
 
@@ -155,18 +178,18 @@ def keys(subjects: Sequence[Subject]) -> dict[str, list[Any]]:
 
 def inserting(caller: Caller, subjects: Sequence[Subject]) -> dict[str, Any]:
     """Return the values of INSERT."""
-    identity = {
+    identity: dict[str, Any] = {
         "id": [each.id for each in subjects],
         "source_id": [each.source_id for each in subjects],
         "contact_id": [each.key[1] for each in subjects],
         "agent_key": [each.key[2] for each in subjects],
     }
-    return within(caller, {**identity, **_contents(subjects)})
+    return within(caller, identity | _spread(_contents(subjects)))
 
 
 def updating(caller: Caller, subjects: Sequence[Subject]) -> dict[str, Any]:
     """Return the values of UPDATE."""
-    return within(caller, {"id": _stored_ids(subjects), **_contents(subjects)})
+    return within(caller, {"id": _stored_ids(subjects), **_spread(_contents(subjects))})
 
 
 def receipting(caller: Caller, calls: Mapping[tuple[int, str], UUID]) -> dict[str, Any]:
@@ -182,6 +205,21 @@ def receipting(caller: Caller, calls: Mapping[tuple[int, str], UUID]) -> dict[st
     )
 
 
+def keeping(caller: Caller, kept: Mapping[UUID, Refused]) -> dict[str, Any]:
+    """Return the values of KEEP_REFUSED, from refused items by the ids that they are kept under."""
+    items = kept.values()
+    values = {
+        "client_id": caller.client_id,
+        "ids": list(kept),
+        "source_ids": [caller.source_id or canonical.source_of(each.payload) for each in items],
+        "event_ids": [each.payload.get("event_id") for each in items],
+        "payloads": [json.dumps(each.payload) for each in items],
+        "errors": [json.dumps([asdict(fault) for fault in each.faults]) for each in items],
+        "assumed": [array(sorted(each.assumed)) for each in items],
+    }
+    return within(caller, values)
+
+
 def _stored_ids(subjects: Sequence[Subject]) -> list[UUID]:
     return [each.stored["id"] for each in subjects if each.stored is not None]
 
@@ -190,9 +228,6 @@ def _contents(subjects: Sequence[Subject]) -> dict[str, list[Any]]:
     contents = {column: [each.said.values[column] for each in subjects] for column in COLUMNS}
     for column in ("markers", "sentiment"):
         contents[column] = [None if value is None else json.dumps(value) for value in contents[column]]
-    for column, values in contents.items():
-        if values.count(None) == len(values):
-            contents[column] = []  # unnest fills up with nulls, and looking at each one would cost more than a text
     return contents | {
         "employee_id": [each.employee_id for each in subjects],
         "outcomes": [array(each.outcomes) for each in subjects],

@@ -15,6 +15,7 @@ from app.models import Client, ClientKey
 from app.schemas.base import Reason
 from app.schemas.client import ClientCreate, ClientKeyCreate, ClientUpdate
 from app.services import eap_provider_client
+from app.services import webhook_endpoint as endpoints
 
 TABLE, KEYS = Client.__table__, ClientKey.__table__
 CLIENTS = queries.Listing("client", sorts={"id": TABLE.c.id, "name": TABLE.c.name})
@@ -67,6 +68,7 @@ def update(session: Session, caller: Caller, client_id: UUID, data: ClientUpdate
         given["scopes"] = sorted(set(given["scopes"]))
         _require_held(caller, set(given["scopes"]) - set(client.scopes))
         eap_provider_client.require_narrow(session, caller, client_id, given["scopes"])
+        endpoints.withhold_but(session, caller, client_id, given["scopes"])
     for name, value in given.items():
         setattr(client, name, value)
     if session.is_modified(client):
@@ -84,6 +86,7 @@ def revoke(session: Session, caller: Caller, client_id: UUID, data: Reason | Non
             key.revoked_at = client.revoked_at
         details = {"reason": data.reason} if data and data.reason else None
         events.record(session, caller, "client.revoked", client, details=details)
+        endpoints.end_of_client(session, caller, client_id, client.revoked_at)
     return read(session, caller, client_id)
 
 

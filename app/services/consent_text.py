@@ -57,10 +57,10 @@ def digest(words: str) -> str:
     return sha256(words.encode()).hexdigest()
 
 
-def give(session: Session | Connection, organisation_id: UUID) -> None:
+def give(connection: Connection, organisation_id: UUID) -> None:
     """Give an organisation the words that it lacks. Where it has words of its own under a version, they stay."""
     rows = [{"organisation_id": organisation_id, "id": new_id(), **entry} for entry in library()]
-    session.execute(insert(ConsentText).values(rows).on_conflict_do_nothing())
+    connection.execute(insert(ConsentText).on_conflict_do_nothing(), rows)
 
 
 def list_(session: Session, caller: Caller, paging: queries.Paging, filters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,8 +5,7 @@ from functools import cache
 from importlib.resources import files
 from uuid import UUID
 
-from sqlalchemy import insert
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, insert
 
 from app.models import StrainRule
 from app.models.base import folded, new_id
@@ -22,7 +21,7 @@ def default_rules() -> dict[str, StrainRuleCreate]:
     return {entry.pop("key"): StrainRuleCreate.model_validate(entry) for entry in entries}
 
 
-def give(session: Session, organisation_id: UUID) -> None:
+def give(connection: Connection, organisation_id: UUID) -> None:
     """Give a new organisation the default rules."""
     rows = [
         {
@@ -34,4 +33,4 @@ def give(session: Session, organisation_id: UUID) -> None:
         }
         for key, rule in default_rules().items()
     ]
-    session.execute(insert(StrainRule), rows)
+    connection.execute(insert(StrainRule), rows)

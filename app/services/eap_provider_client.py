@@ -12,7 +12,10 @@ from app.auth import Caller
 from app.errors import Conflict, Fault, NotFound, Unprocessable
 from app.models import Client, EapProviderClient
 from app.policy.eap import EAP_READ, EAP_WRITE
+from app.policy.webhooks import READ as WEBHOOKS_READ
+from app.policy.webhooks import WRITE as WEBHOOKS_WRITE
 from app.schemas.eap_provider import ProviderClientCreate
+from app.services import webhook_delivery as deliveries
 
 TABLE = EapProviderClient.__table__
 BINDINGS = queries.Listing(
@@ -21,8 +24,8 @@ BINDINGS = queries.Listing(
     filters={"provider_id": TABLE.c.provider_id == bindparam("provider_id")},
     syncs=False,
 )
-# A provider never sees what the HR system knows: its client holds no other scope.
-SCOPES = frozenset({EAP_READ, EAP_WRITE})
+# A provider never sees what the HR system knows: its client holds no other scope. Events are those of its own cases.
+SCOPES = frozenset({EAP_READ, EAP_WRITE, WEBHOOKS_READ, WEBHOOKS_WRITE})
 
 
 def list_(session: Session, caller: Caller, paging: queries.Paging, provider_id: UUID) -> Mapping[str, Any]:
@@ -60,24 +63,30 @@ def read(session: Session, caller: Caller, provider_id: UUID, binding_id: UUID) 
 
 
 def delete(session: Session, caller: Caller, provider_id: UUID, binding_id: UUID) -> None:
-    """End it: the client's next request finds nothing."""
+    """End it: the client's next request finds nothing, and it is told of nothing more."""
     binding = queries.get_allowed(session, caller, EapProviderClient, binding_id, "delete")
     if binding.provider_id != provider_id:
         raise NotFound
     session.delete(binding)
+    deliveries.forget_cases(session, caller, binding.client_id)
     details = {"provider_id": str(provider_id), "client_id": str(binding.client_id)}
     events.record(session, caller, "eap_provider_client.deleted", binding, details=details)
 
 
 def require_narrow(session: Session, caller: Caller, client_id: UUID, scopes: Collection[str]) -> None:
     """Raise Conflict where a client that acts for a provider would get any other scope."""
+    if acts_for_one(session, caller, client_id):
+        _require_nothing_else(scopes)
+
+
+def acts_for_one(session: Session, caller: Caller, client_id: UUID) -> bool:
+    """Return whether a client acts for a provider."""
     bound = select(EapProviderClient.id).where(
         EapProviderClient.organisation_id == caller.organisation_id, EapProviderClient.client_id == client_id
     )
-    if session.scalar(bound) is not None:
-        _require_nothing_else(scopes)
+    return session.scalar(bound) is not None
 
 
 def _require_nothing_else(scopes: Collection[str]) -> None:
     if not SCOPES.issuperset(scopes):
-        raise Conflict("client_has_other_scopes", "A provider's client holds eap:read and eap:write, and nothing else.")
+        raise Conflict("client_has_other_scopes", f"A provider's client holds {', '.join(sorted(SCOPES))} alone.")

@@ -28,6 +28,7 @@ from app.services import eap_consent as consents
 from app.services import eap_coordinator as coordinators
 from app.services import eap_referral_view as views
 from app.services import eap_step as steps
+from app.services import webhook_delivery as deliveries
 
 TABLE = EapReferral.__table__
 REFERRALS = queries.Listing(
@@ -207,7 +208,9 @@ def _consents_changed(
     case = views.case_of(session, caller, referral) if recipient == Recipient.provider else None
     if case is not None:
         case.updated_at = clock.now()
-        events.record(session, caller, "eap_case.updated", case)
+        events.record(session, caller, f"eap_case.consent_{what}", case)
+        if what == "withdrawn":
+            deliveries.withdraw_case(session, caller, case)
     return _changed(session, caller, referral.id)
 
 

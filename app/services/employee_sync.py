@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from app import clock, events
 from app.auth import Caller
-from app.errors import Conflict, Fault, fault_of
+from app.errors import Conflict, Fault
 from app.models.base import folded, new_id
+from app.problems import fault_of
 from app.reasons import Sentence
 from app.schemas.employee import MOST_AT_ONCE, EmployeeBatch, EmployeeSync
 from app.services import departure as departures

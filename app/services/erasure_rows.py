@@ -14,20 +14,24 @@ from app.models import (
     CoachingSession,
     Employee,
     MentorMatch,
+    RefusedCallEvent,
     SessionAttendee,
     SessionNote,
     SessionNoteCopy,
     Team,
 )
+from app.models.base import folded
 from app.models.coaching_session import SessionKind
 from app.models.session_note import NoteState, Visibility
 from app.personal_data import GONE, HOLDINGS
 from app.personal_data_classes import DataClass
+from app.services import matching
 
 THESE = select(func.unnest(bindparam("people", type_=ARRAY(Uuid()))))
 BY_HAND = frozenset({"employee", "team", "keys.person_key", "person_key"})
 MODELS: tuple[Any, ...] = (CoachingSession, SessionNote, SessionNoteCopy, SessionAttendee)
 SESSION, NOTE, COPY, SEAT = (model.__table__ for model in MODELS)
+REFUSED: Any = RefusedCallEvent.__table__
 
 
 def counted(session: Session, caller: Caller, employee_id: UUID) -> list[dict[str, Any]]:
@@ -56,6 +60,8 @@ def forget(
     values = {"people": list(employee_ids)}
     if DataClass.coaching in wanted:
         changed["session_of_theirs"] = _forget_conversations(session, caller, values)
+    if DataClass.calls in wanted:
+        changed["refused_call_event"] = _forget_refused(session, caller, employee_ids)
     for holding in HOLDINGS:
         if holding.data_class in wanted and holding.name not in BY_HAND and holding.about:
             count = _forget_rows(session, caller, holding, values)
@@ -130,6 +136,15 @@ def _forget_conversations(session: Session, caller: Caller, values: Mapping[str,
     _run(session, update(NOTE).where(notes).values(**withdrawn, **_moved(NOTE)), values)
     blanks = {"subject": GONE, **dict.fromkeys(("agenda", "reason", "location", "meeting_url"))}
     return _run(session, update(SESSION).where(alone).values(**blanks, **_moved(SESSION)), values)
+
+
+def _forget_refused(session: Session, caller: Caller, employee_ids: Collection[UUID]) -> int:
+    """Delete the refused call events that name one of these people as their agent, while their names are known."""
+    names = {folded(name) for name in matching.names_of(session, caller, employee_ids)}
+    mine = REFUSED.c.organisation_id == caller.organisation_id
+    agents = session.execute(select(REFUSED.c.id, REFUSED.c.payload["agent"]["ref"].astext).where(mine)).all()
+    theirs = [refused_id for refused_id, ref in agents if ref is not None and folded(ref) in names]
+    return _run(session, delete(REFUSED).where(mine, REFUSED.c.id.in_(theirs)), {}) if theirs else 0
 
 
 def _leave_the_directory(session: Session, caller: Caller, values: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.orm import Session
 
 from app.models import DirectoryEntry, Pillar, Practice
 from app.models.base import new_id
@@ -24,12 +23,12 @@ def _entries(kind: str) -> list[dict[str, Any]]:
     return [{name: value or None for name, value in entry.items()} for entry in entries]
 
 
-def give(session: Session | Connection, organisation_id: UUID) -> None:
+def give(connection: Connection, organisation_id: UUID) -> None:
     """Give an organisation what it lacks of the library and renew what it has. What it hid stays hidden."""
-    consent_text.give(session, organisation_id)
+    consent_text.give(connection, organisation_id)
     for model, kind in ((Pillar, "pillar"), (Practice, "practice")):
         same = {"organisation_id": organisation_id, "origin": ORIGIN}
-        session.execute(_offer(model, kind), [{**same, "id": new_id(), **entry} for entry in _entries(kind)])
+        connection.execute(_offer(model, kind), [{**same, "id": new_id(), **entry} for entry in _entries(kind)])
 
 
 @cache

@@ -87,7 +87,7 @@ def find(session: Session, caller: Caller, agents: Iterable[Agent]) -> dict[Agen
     found = _found(session, caller, wanted)
     unknown = [agent for agent in wanted if agent not in found]
     if unknown:
-        execute(session, SHARE, {"number": _lock_number(caller)})
+        execute(session, SHARE, {"number": lock_number(caller)})
         found |= _found(session, caller, unknown)
     return found
 
@@ -97,7 +97,7 @@ def hold(session: Session, caller: Caller) -> None:
 
     Where employees are locked before ``attach`` is called, hold first: who takes in call events holds, then locks them.
     """
-    execute(session, HOLD, {"number": _lock_number(caller)})
+    execute(session, HOLD, {"number": lock_number(caller)})
 
 
 def attach(session: Session, caller: Caller, employee_ids: Collection[UUID]) -> int:
@@ -109,8 +109,21 @@ def attach(session: Session, caller: Caller, employee_ids: Collection[UUID]) -> 
         return 0
     session.flush()
     hold(session, caller)
+    return attach_named(session, caller, names_of(session, caller, employee_ids))
+
+
+def names_of(session: Session, caller: Caller, employee_ids: Collection[UUID]) -> list[str]:
+    """Return every name that a call platform may have for one of these people."""
+    values = {"organisation_id": caller.organisation_id, "employee_ids": list(employee_ids)}
+    return [name for name in execute(session, NAMES, values).scalars() if name is not None]
+
+
+def attach_named(session: Session, caller: Caller, names: Iterable[str | None]) -> int:
+    """Attach call events kept as unmatched under these names, which are all that people have who were added just now.
+
+    Hold first. See ``attach``.
+    """
     within = {"organisation_id": caller.organisation_id}
-    names = execute(session, NAMES, {**within, "employee_ids": list(employee_ids)}).scalars()
     keys = {folded(name) for name in names if name}
     rows = execute(session, WAITING, {**within, "keys": list(keys)})
     waiting = [(row.source_id, row.agent_ref) for row in rows]
@@ -153,6 +166,7 @@ def _arrays(agents: list[Agent]) -> dict[str, list[UUID] | list[str]]:
     }
 
 
-def _lock_number(caller: Caller) -> int:
+def lock_number(caller: Caller) -> int:
+    """Return the number of the lock that ``hold`` takes."""
     digest = blake2b(b"matching" + caller.organisation_id.bytes, digest_size=8).digest()
     return int.from_bytes(digest, signed=True)

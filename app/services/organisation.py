@@ -29,13 +29,15 @@ def create(session: Session, name: str, slug: str) -> Organisation:
             organisation,
             FeedCounter(organisation_id=organisation_id, feed=queries.AUDIT_FEED),
             FeedCounter(organisation_id=organisation_id, feed="events"),
+            FeedCounter(organisation_id=organisation_id, feed="provider_events"),
             ScimSettings(organisation_id=organisation_id),
         ]
     )
     session.flush()
-    library.give(session, organisation_id)
-    default_rules.give(session, organisation_id)
-    retention_rules.give(session, organisation_id)
+    connection = session.connection()
+    library.give(connection, organisation_id)
+    default_rules.give(connection, organisation_id)
+    retention_rules.give(connection, organisation_id)
     events.record(session, caller, "organisation.created", organisation)
     return organisation
 

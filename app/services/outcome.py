@@ -94,6 +94,11 @@ class Codebook:
         return list(dict.fromkeys(found))
 
 
+def has_codes(values: Mapping[str, Any]) -> bool:
+    """Return whether one call brought a code that could be unmapped: a disposition, or a rule of a marker."""
+    return values["disposition_key"] is not None or any(marker.get("rule") for marker in values["markers"] or ())
+
+
 def keys_of(values: Mapping[str, Any]) -> list[str]:
     """Return the keys under which the codes of one call would stand in a mapping."""
     found = [] if values["disposition_key"] is None else [values["disposition_key"]]

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from app import events, queries
 from app.auth import Caller
-from app.errors import Fault, NotFound, fault_of
+from app.errors import Fault, NotFound
 from app.events import Change
 from app.models import OutcomeMapping, Source
 from app.models.base import folded, new_id
+from app.problems import fault_of
 from app.schemas.source import OutcomeMappingBatch, OutcomeMappingCreate, OutcomeMappingUpdate
 from app.services import outcome as derivation
 

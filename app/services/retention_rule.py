@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from sqlalchemy.orm import Session
 
 from app import events, queries
@@ -22,13 +22,13 @@ RULES = queries.Listing(
 )
 
 
-def give(session: Session, organisation_id: UUID) -> None:
+def give(connection: Connection, organisation_id: UUID) -> None:
     """Give a new organisation the starting values."""
     rows = [
         {"organisation_id": organisation_id, "id": new_id(), "data_class": name, "keep_days": about.keep_days}
         for name, about in CLASSES.items()
     ]
-    session.execute(insert(RetentionRule), rows)
+    connection.execute(insert(RetentionRule), rows)
 
 
 def list_(session: Session, caller: Caller, paging: queries.Paging) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ARRAY, Uuid, bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from app import clock, events
@@ -19,6 +19,37 @@ from app.services import session_roster as roster
 COACH_LEFT = Sentence("The coach has left the organisation.")
 ATTENDEES_LEFT = Sentence("Everybody who was invited has left.")
 LEFT = Sentence("Left the organisation.")
+_THESE = select(func.unnest(bindparam("ids", type_=ARRAY(Uuid()))))
+THEIR_SERIES = (
+    select(SessionSeries)
+    .where(
+        SessionSeries.organisation_id == bindparam("tenant"),
+        SessionSeries.coach_id.in_(_THESE),
+        SessionSeries.state == SeriesState.active,
+    )
+    .order_by(SessionSeries.id)
+    .with_for_update()
+)
+_INVITED = select(SessionAttendee.session_id).where(
+    SessionAttendee.organisation_id == bindparam("tenant"),
+    SessionAttendee.employee_id.in_(_THESE),
+    SessionAttendee.removed_at.is_(None),
+)
+# What is asked for or still to come with any of them, locked in the order of the ids.
+THEIR_OPEN_SESSIONS = (
+    select(CoachingSession)
+    .where(
+        CoachingSession.organisation_id == bindparam("tenant"),
+        or_(CoachingSession.coach_id.in_(_THESE), CoachingSession.id.in_(_INVITED)),
+        or_(
+            CoachingSession.state == SessionState.requested,
+            (CoachingSession.state == SessionState.scheduled) & (CoachingSession.starts_at > bindparam("now")),
+        ),
+    )
+    .order_by(CoachingSession.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 ENDED_AS = {SessionState.requested: SessionState.declined, SessionState.scheduled: SessionState.cancelled}
 
 
@@ -27,8 +58,9 @@ def leave(session: Session, caller: Caller, employee_ids: Collection[UUID]) -> N
 
     What has begun or was held stays as it is. Their rows have to be held.
     """
-    series = _series_of(session, caller, employee_ids)
-    for row in _open_sessions(session, caller, employee_ids):
+    values = {"tenant": caller.organisation_id, "ids": list(employee_ids), "now": clock.now()}
+    series = session.execute(THEIR_SERIES, values).scalars().all()
+    for row in session.execute(THEIR_OPEN_SESSIONS, values).scalars().all():
         attendees = roster.of(session, caller, [row.id])
         staying = [each for each in attendees if each.employee_id not in employee_ids]
         if row.coach_id in employee_ids or not staying:
@@ -40,35 +72,6 @@ def leave(session: Session, caller: Caller, employee_ids: Collection[UUID]) -> N
     for each in series:
         each.state = SeriesState.ended
         events.record(session, caller, "session_series.cancelled", each, details={"reason": COACH_LEFT})
-
-
-def _series_of(session: Session, caller: Caller, employee_ids: Collection[UUID]) -> list[SessionSeries]:
-    query = select(SessionSeries).where(
-        SessionSeries.organisation_id == caller.organisation_id,
-        SessionSeries.coach_id.in_(employee_ids),
-        SessionSeries.state == SeriesState.active,
-    )
-    return list(session.execute(query.order_by(SessionSeries.id).with_for_update()).scalars())
-
-
-def _open_sessions(session: Session, caller: Caller, employee_ids: Collection[UUID]) -> list[CoachingSession]:
-    """Return what is asked for or still to come with any of them, locked in the order of the ids."""
-    invited = select(SessionAttendee.session_id).where(
-        SessionAttendee.organisation_id == caller.organisation_id,
-        SessionAttendee.employee_id.in_(employee_ids),
-        SessionAttendee.removed_at.is_(None),
-    )
-    still_open = or_(
-        CoachingSession.state == SessionState.requested,
-        (CoachingSession.state == SessionState.scheduled) & (CoachingSession.starts_at > clock.now()),
-    )
-    query = select(CoachingSession).where(
-        CoachingSession.organisation_id == caller.organisation_id,
-        or_(CoachingSession.coach_id.in_(employee_ids), CoachingSession.id.in_(invited)),
-        still_open,
-    )
-    locked = query.order_by(CoachingSession.id).with_for_update().execution_options(populate_existing=True)
-    return list(session.execute(locked).scalars())
 
 
 def _take_off(

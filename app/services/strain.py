@@ -4,7 +4,7 @@ The signals of a person are a pure function of what happened. Here it is worked 
 moment on, for all touched people together, and reconciled with what is stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ from app.services import strain_calls
 from app.services import strain_reading as reading
 from app.services import strain_teams as teams
 from app.services import strain_writing as writing
-from app.services.strain_conditions import Rule, moment
+from app.services.strain_conditions import Call, Rule, moment
 from app.services.strain_evaluation import Change, Stored, Timeline, reconcile
 from app.services.strain_teams import Changes, Scope, Touch
 
@@ -28,13 +28,18 @@ REACHES = (1, 10)
 
 
 class Window(NamedTuple):
-    """From when signals are worked out, until when (None: to the end), and from when what is read for it."""
+    """From when signals are worked out, and until when (None: to the end)."""
 
     since: datetime
     until: datetime | None
-    hard_calls_from: datetime
-    calls_from: datetime
-    signals_from: datetime
+
+
+class LookBack(NamedTuple):
+    """How long before a moment hard calls matter, and how long all calls do; how long the longest cool-down is."""
+
+    hard_calls: timedelta
+    calls: timedelta
+    cool_down: timedelta
 
 
 def follow(
@@ -73,45 +78,45 @@ def _follow_people(
     """Return how everyone's own signals have to change, and when everyone's latest call was that was looked at."""
     changes: Changes = []
     latest: dict[UUID, datetime] = {}
-    pending = set(people)
+    rules = [rule for rule in scope.setting.rules if rule.kind != teams.KIND]
+    back, now = _look_back(rules), clock.now()
+    pending = list(people)  # in the order of their ids, as they were locked
     for reach in (*REACHES, None):
-        windows = {person: _window(scope, touches[person], reach) for person in sorted(pending)}
-        for person, found in _evaluate(scope, people, windows, latest).items():
+        windows = {person: _window(touches[person], reach, back, now) for person in pending}
+        pending = []
+        for person, found in _evaluate(scope, rules, back, people, windows, latest).items():
             if all(change.settled for _, _, change in found):
                 changes += (one for one in found if one[2].new or one[2].untrue)
-                pending.discard(person)
+            else:
+                pending.append(person)
         if not pending:
             break
     return changes, latest
 
 
-def _window(scope: Scope, touch: Touch, reach: int | None) -> Window:
-    rules = [rule for rule in scope.setting.rules if rule.kind != teams.KIND]
+def _look_back(rules: Sequence[Rule]) -> LookBack:
     longest = max((rule.look_back for rule in rules), default=NONE)
     among_all = max((rule.look_back for rule in rules if not rule.needs_hard_calls_only), default=NONE)
-    cool_down = max((rule.cooldown for rule in rules), default=NONE)
-    until = touch.last + longest + reach * cool_down if touch.last and reach else None
-    if until is not None and until >= clock.now():
-        until = None
-    return Window(touch.first, until, touch.first - longest, touch.first - among_all, touch.first - cool_down)
+    return LookBack(longest, among_all, max((rule.cooldown for rule in rules), default=NONE))
+
+
+def _window(touch: Touch, reach: int | None, back: LookBack, now: datetime) -> Window:
+    until = touch.last + back.hard_calls + reach * back.cool_down if touch.last and reach else None
+    return Window(touch.first, None if until is None or until >= now else until)
 
 
 def _evaluate(
     scope: Scope,
+    rules: Sequence[Rule],
+    back: LookBack,
     people: Mapping[UUID, reading.Person],
     windows: Mapping[UUID, Window],
     latest: dict[UUID, datetime],
 ) -> dict[UUID, Changes]:
     """Work out the signals of everyone in their window. Note everyone's latest call."""
-    ends = {person: window.until or END_OF_TIME for person, window in windows.items()}
-    spans = {p: reading.Span(window.hard_calls_from, ends[p]) for p, window in windows.items()}
-    flags = strain_calls.read_flags(scope.session, scope.caller, spans)
-    reaches = {p: strain_calls.Reach(w.hard_calls_from, w.calls_from, ends[p]) for p, w in windows.items()}
-    flagged_ids = [flag.call_event_id for own in flags.values() for flag in own if flag.call_event_id]
-    hard = {key for rule in scope.setting.rules if rule.needs_hard_calls_only for key in rule.hard}
-    calls = strain_calls.read_calls(scope.session, scope.caller, reaches, hard, flagged_ids)
-    spans = {p: reading.Span(window.signals_from, ends[p]) for p, window in windows.items()}
-    stored = reading.read_stored(scope.session, scope.caller, spans)
+    spans = {p: reading.Span(window.since, window.until or END_OF_TIME) for p, window in windows.items()}
+    flags, calls = _read_work(scope, rules, back, spans)
+    stored = reading.read_stored(scope.session, scope.caller, spans, rules)
     found: dict[UUID, Changes] = {}
     for person, window in windows.items():
         coded, signals = calls.get(person, []), stored.get(person, [])
@@ -121,12 +126,27 @@ def _evaluate(
         line = Timeline(coded, flagged, window.since, window.until)
         found[person] = [
             (person, rule, reconcile(rule, line, _of(rule, signals), private_only=scope.private_only))
-            for rule in scope.setting.rules
-            if rule.kind != teams.KIND and rule.covers(people[person].service_area_id)
+            for rule in rules
+            if rule.covers(people[person].service_area_id)
         ]
     if stored:
         _add_untrue(scope, people, windows, stored, found)
     return found
+
+
+def _read_work(
+    scope: Scope, rules: Sequence[Rule], back: LookBack, spans: Mapping[UUID, reading.Span]
+) -> tuple[Mapping[UUID, list[strain_calls.OwnFlag]], Mapping[UUID, list[Call]]]:
+    """Return everyone's flags and coded calls in their span, and those before it that matter there."""
+    reaches = {
+        person: strain_calls.Reach(span.since - back.hard_calls, span.since - back.calls, span.until)
+        for person, span in spans.items()
+    }
+    flagged_in = {person: reading.Span(reach.hard_from, reach.until) for person, reach in reaches.items()}
+    flags = strain_calls.read_flags(scope.session, scope.caller, flagged_in)
+    flagged_ids = [flag.call_event_id for own in flags.values() for flag in own if flag.call_event_id]
+    hard = {key for rule in rules if rule.needs_hard_calls_only for key in rule.hard}
+    return flags, strain_calls.read_calls(scope.session, scope.caller, reaches, hard, flagged_ids)
 
 
 def _of(rule: Rule, signals: list[Stored]) -> list[Stored]:

@@ -145,47 +145,61 @@ def _unresolved_share(rule: Rule, calls: Sequence[Call], since: int, allows: All
             yield Met(at, calls[first].at, found / total, share, among)
 
 
-class _Talk(NamedTuple):
-    """A time in which somebody was on a call, and how long they were since the last pause (``first`` came after it)."""
+@dataclass(slots=True)
+class _Talks:
+    """The times in which somebody was on a call, in order, a list for each thing that is known of them.
 
-    start: int
-    end: int
-    busy_until: int
-    total: int
-    first: int
+    ``totals`` say how long they talked since the last pause, ``firsts`` at which place that began.
+    """
+
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    busy_until: list[int] = field(default_factory=list)
+    totals: list[int] = field(default_factory=list)
+    firsts: list[int] = field(default_factory=list)
+
+    def add(self, start: int, end: int, busy_until: int, pause: int) -> None:
+        """Add a call, together with those that it overlaps. Calls are added in the order in which they ended."""
+        while self.ends and self.ends[-1] > start:
+            start = min(start, self.starts[-1])
+            for column in (self.starts, self.ends, self.busy_until, self.totals, self.firsts):
+                column.pop()
+        first, total = len(self.ends), end - start
+        if first and start - self.busy_until[-1] < pause:
+            first, total = self.firsts[-1], total + self.totals[-1]
+        self.starts.append(start)
+        self.ends.append(end)
+        self.busy_until.append(busy_until)
+        self.totals.append(total)
+        self.firsts.append(first)
 
 
 def _talk_without_pause(rule: Rule, calls: Sequence[Call], since: int, allows: Allows) -> Iterator[Met]:
     """Add up time on calls since the last pause. Calls that overlap count once; wrapping up is not a pause."""
     limit, pause, reach = rule.ticks("talk_seconds"), rule.ticks("pause_seconds"), rule.look_back // TICK
-    talks: list[_Talk] = []
+    talks = _Talks()
     timed = [call for call in calls[first_since(calls, since - reach) :] if call.started_at is not None]
     for index, (at, _, _, _, started_at, busy_until, *_) in enumerate(timed):
         start = at if started_at is None or started_at > at else started_at
-        while talks and talks[-1].end > start:
-            start = min(start, talks.pop().start)
-        first, total = len(talks), at - start
-        if talks and start - talks[-1].busy_until < pause:
-            first, total = talks[-1].first, total + talks[-1].total
-        talks.append(_Talk(start, at, at if busy_until is None else busy_until, total, first))
-        if total >= limit and at >= since:
+        talks.add(start, at, at if busy_until is None else busy_until, pause)
+        if talks.totals[-1] >= limit and at >= since and allows(at):
             met = _stretch(talks, timed[: index + 1], at - reach, limit)
-            if met is not None and allows(at):
+            if met is not None:
                 yield met
 
 
-def _stretch(talks: Sequence[_Talk], calls: Sequence[Call], earliest: int, limit: int) -> Met | None:
+def _stretch(talks: _Talks, calls: Sequence[Call], earliest: int, limit: int) -> Met | None:
     """Return the stretch that the last of the talks ends, where it lies after ``earliest``, if it is long enough."""
-    last = talks[-1]
-    first = max(last.first, bisect_right(talks, earliest, key=attrgetter("end")))
-    lying_before = talks[first - 1].total if first > last.first else 0
-    window_from = max(earliest, talks[first].start)
-    talked = last.total - lying_before - (window_from - talks[first].start)
+    after_pause = talks.firsts[-1]
+    first = max(after_pause, bisect_right(talks.ends, earliest))
+    lying_before = talks.totals[first - 1] if first > after_pause else 0
+    window_from = max(earliest, talks.starts[first])
+    talked = talks.totals[-1] - lying_before - (window_from - talks.starts[first])
     if talked < limit:
         return None
-    since_pause = max(earliest, talks[first - 1].end) if first else earliest
+    since_pause = max(earliest, talks.ends[first - 1]) if first else earliest
     among = calls[bisect_right(calls, since_pause, key=AT) :]
-    return Met(last.end, window_from, talked / TICKS_A_SECOND, limit / TICKS_A_SECOND, among)
+    return Met(talks.ends[-1], window_from, talked / TICKS_A_SECOND, limit / TICKS_A_SECOND, among)
 
 
 def _self_flag(rule: Rule, calls: Sequence[Call], since: int, allows: Allows) -> Iterator[Met]:

@@ -8,10 +8,21 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 from uuid import UUID
 
-from app.services.strain_conditions import BY_SEVERITY, CONDITIONS, TICK, Call, Rule, first_since, moment, ticks
+from app.services.strain_conditions import (
+    BY_SEVERITY,
+    CONDITIONS,
+    TICK,
+    UNRESOLVED,
+    Call,
+    Rule,
+    first_since,
+    moment,
+    ticks,
+)
 
 
 class Finding(NamedTuple):
@@ -53,9 +64,12 @@ class CoolDown:
 def _findings(
     rule: Rule, calls: Sequence[Call], since: int, taken: Iterable[datetime], *, private: bool
 ) -> Iterator[Finding]:
-    if rule.kind in BY_SEVERITY and not any(map(rule.is_hard, calls[first_since(calls, since) :])):
-        return
+    new = calls[first_since(calls, since) :]
+    if rule.kind in BY_SEVERITY:
+        new = [call for call in new if rule.is_hard(call)]
     cool_down = CoolDown(rule.cooldown, taken)
+    if not any(cool_down.allows(call.at) for call in new):
+        return
     for met in CONDITIONS[rule.kind](rule, calls, since, cool_down.allows):
         flags = tuple(call.flag_id for call in met.calls if call.flag_id and call.flag in rule.hard)
         if private and not flags:
@@ -104,7 +118,7 @@ class Change:
     settled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeline:
     """The calls of one person: as coded, and with the person's flags (None where there are none)."""
 
@@ -113,6 +127,29 @@ class Timeline:
     since: datetime
     until: datetime | None = None
 
+    @cached_property
+    def new(self) -> Sequence[Call]:
+        """The coded calls from ``since`` on: only at these can a signal be raised."""
+        return self.coded[first_since(self.coded, ticks(self.since)) :]
+
+    @cached_property
+    def new_outcomes(self) -> frozenset[str]:
+        """What these calls were like."""
+        return frozenset().union(*{call.outcomes for call in self.new})
+
+    @cached_property
+    def has_unresolved(self) -> bool:
+        """Whether any of the coded calls was unresolved."""
+        return any(UNRESOLVED in outcomes for outcomes in {call.outcomes for call in self.coded})
+
+    def rules_out(self, rule: Rule) -> bool:
+        """Say at a glance, as for most rules and people, that the coded calls cannot raise a signal."""
+        if rule.kind in BY_SEVERITY:
+            return rule.hard.isdisjoint(self.new_outcomes)
+        if rule.kind == "unresolved_share" and rule.condition["share"] > 0:
+            return not self.has_unresolved
+        return not self.new
+
 
 def reconcile(rule: Rule, line: Timeline, stored: Sequence[Stored], *, private_only: bool = False) -> Change:
     """Return how the stored signals of one rule and person have to change, from the timeline's ``since`` on.
@@ -120,13 +157,14 @@ def reconcile(rule: Rule, line: Timeline, stored: Sequence[Stored], *, private_o
     What was raised before ``since``, or under an older version of the rule, stands and keeps counting for the
     cool-down. ``private_only`` takes the public signals as they are: what a flag changes is nobody else's to see.
     """
-    if not (stored or line.flagged):
-        found = [] if private_only else evaluate_coded(rule, line.coded, line.since, ())
-        return compare(rule, (), (), found, line.until) if found else Change()
+    if not (stored or line.flagged) and (private_only or line.rules_out(rule)):
+        return Change()
     fixed = [s.finding for s in stored if s.finding.triggered_at < line.since or s.finding.rule_version != rule.version]
     open_ = [s for s in stored if s.finding.triggered_at >= line.since and s.finding.rule_version == rule.version]
     if private_only:
         public = [s.finding for s in open_ if not s.finding.private]
+    elif line.rules_out(rule):
+        public = []
     else:
         public = evaluate_coded(rule, line.coded, line.since, (f.triggered_at for f in fixed if not f.private))
     private: list[Finding] = []

@@ -13,13 +13,17 @@ from sqlalchemy import (
     ARRAY,
     TIMESTAMP,
     ColumnElement,
+    Interval,
     Select,
     Uuid,
     and_,
     any_,
     bindparam,
+    case,
+    cast,
     func,
     literal_column,
+    or_,
     select,
     true,
 )
@@ -29,7 +33,7 @@ from app.auth import Caller
 from app.database import execute
 from app.models import CallEvent, CallFlag, Employee, Organisation, StrainRule, StrainSignal
 from app.models.strain import SignalState
-from app.services.strain_conditions import Rule
+from app.services.strain_conditions import TICK, Rule
 from app.services.strain_evaluation import Finding, Stored
 
 ORGANISATION = bindparam("organisation_id", type_=Uuid())
@@ -68,12 +72,25 @@ def of_person(
 
 def _stored_query() -> Select[Any]:
     span, s = spans_table(), SIGNALS.c
+    cool_downs = bindparam("cool_downs", type_=ARRAY(Interval()))
+    rule = (
+        func.unnest(bindparam("rules", type_=ARRAY(Uuid())), cool_downs)
+        .table_valued("id", "cool_down", name="rule")
+        .render_derived()
+    )
+    in_span = s.triggered_at >= span.c.since
+    evidence = (case((in_span, ids), else_=cast([], ARRAY(Uuid()))) for ids in (s.call_event_ids, s.call_flag_ids))
+    longest = bindparam("longest", type_=Interval())
     signals = (
         select(
             *(s.employee_id, s.id, s.rule_id, s.rule_version, s.triggered_at, s.private, s.window_from),
-            *(s.measure, s.threshold, s.call_event_ids, s.call_flag_ids),
+            *(s.measure, s.threshold, *evidence),
         )
-        .where(of_person(span, SIGNALS, s.triggered_at), s.state == literal_column(f"'{SignalState.raised}'"))
+        .select_from(SIGNALS.outerjoin(rule, rule.c.id == s.rule_id))
+        .where(s.organisation_id == ORGANISATION, s.employee_id == span.c.person)
+        .where(s.triggered_at > span.c.since - longest, s.triggered_at <= span.c.until)
+        .where(or_(in_span, s.triggered_at > span.c.since - rule.c.cool_down))
+        .where(s.state == literal_column(f"'{SignalState.raised}'"))
         .correlate(span)
     )
     return for_each(span, signals)
@@ -176,9 +193,19 @@ def by_person(rows: Iterable[Any]) -> dict[UUID, list[Any]]:
     return found
 
 
-def read_stored(session: Session, caller: Caller, spans: Mapping[UUID, Span]) -> dict[UUID, list[Stored]]:
-    """Return everyone's live signals, of all rules."""
-    found = by_person(execute(session, STORED, span_values(caller, spans)))
+def read_stored(
+    session: Session, caller: Caller, spans: Mapping[UUID, Span], rules: Sequence[Rule]
+) -> dict[UUID, list[Stored]]:
+    """Return everyone's live signals: of all rules within the spans, and before them those that may still cool down.
+
+    Only those within the spans come with what they rest on: of the others, just the moment matters.
+    """
+    values = {
+        "rules": [rule.id for rule in rules],
+        "cool_downs": [rule.cooldown for rule in rules],
+        "longest": max((rule.cooldown for rule in rules), default=timedelta(0)) + TICK,
+    }
+    found = by_person(execute(session, STORED, span_values(caller, spans) | values))
     return {person: [_stored(*row) for row in run] for person, run in found.items()}
 
 

@@ -191,10 +191,10 @@ def _on_days(scope: Scope, rule: Rule, members: Sequence[UUID], subjects: Sequen
     team_days = TeamDays(days.first, days.last, zone, members, subjects)
     first, end = (start_of(day + timedelta(days=1), zone) for day in (days.first, days.last))
     shifts = _with_flags(scope, rule, team_days, read_shifts(scope, rule, team_days))
-    spans = {subject: reading.Span(first - rule.cooldown, end) for subject in subjects}
+    spans = {subject: reading.Span(first, end) for subject in subjects}
     stored = {
         person: [signal for signal in signals if signal.finding.rule_id == rule.id]
-        for person, signals in reading.read_stored(scope.session, scope.caller, spans).items()
+        for person, signals in reading.read_stored(scope.session, scope.caller, spans, [rule]).items()
     }
     open_ = {person: [s for s in signals if _is_open(s, rule, first)] for person, signals in stored.items()}
     fixed = {person: [s.finding for s in signals if not _is_open(s, rule, first)] for person, signals in stored.items()}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app.demo_people import Person
+from app.demo.people import Person
 
 DAYS = 30
 SHIFT = timedelta(hours=7)

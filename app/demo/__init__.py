@@ -15,24 +15,23 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from app import (
-    clock,
-    demo_audit,
-    demo_calls,
-    demo_coaching,
-    demo_eap,
-    demo_matches,
-    demo_mentors,
-    demo_people,
-    demo_plans,
-    demo_rights,
-    demo_session_notes,
-    demo_thoughts,
-    events,
-)
+from app import clock, events
 from app.auth import Caller
-from app.demo_days import Days
-from app.demo_people import AREAS, Person
+from app.demo import audit as demo_audit
+from app.demo import calls as demo_calls
+from app.demo import coaching as demo_coaching
+from app.demo import eap as demo_eap
+from app.demo import intake as demo_intake
+from app.demo import matches as demo_matches
+from app.demo import mentors as demo_mentors
+from app.demo import people as demo_people
+from app.demo import plans as demo_plans
+from app.demo import rights as demo_rights
+from app.demo import session_notes as demo_session_notes
+from app.demo import thoughts as demo_thoughts
+from app.demo import webhooks as demo_webhooks
+from app.demo.days import Days
+from app.demo.people import AREAS, Person
 from app.models import TeamMember
 from app.models.client import Role
 from app.schemas.employee import EmployeeBatch
@@ -52,7 +51,10 @@ EMPLOYEE, TEAM_LEAD, PROGRAMME_LEAD = "amira", "theo", "noor"
 SCOPES = {
     HR_SYSTEM: ("employees:read", "employees:write", "teams:read", "teams:write", "service-areas:read"),
     CONTACT_CENTRE: ("sources:read", "sources:write", "call-events:read", "call-events:write", "prompts:read"),
-    FRONT_END: ("organisation:read", "employees:read", "pillars:read", "prompts:read", "strain:read"),
+    FRONT_END: (
+        *("organisation:read", "employees:read", "pillars:read", "prompts:read", "strain:read"),
+        *("webhooks:read", "webhooks:write"),
+    ),
 }
 BEFORE_THE_CALLS = timedelta(days=demo_calls.DAYS + 1)
 
@@ -91,6 +93,8 @@ def create(session: Session) -> Demo:
     keys[demo_eap.EAP_PROVIDER] = demo_eap.make(session, organisation_id, by_name, others)
     demo_audit.make(session, organisation_id, by_name)
     demo_rights.make(session, organisation_id, by_name[EMPLOYEE])
+    demo_intake.make(session, operator, f"{EMPLOYEE}@harbour.example")
+    demo_webhooks.make(session, callers[FRONT_END])
     return Demo(str(organisation_id), keys)
 
 

@@ -14,9 +14,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app import clock, demo_calls
+from app import clock
 from app.auth import Caller
-from app.demo_people import Person
+from app.demo import calls as demo_calls
+from app.demo.people import Person
 from app.intake import canonical
 from app.models import CallEvent, SupportPrompt
 from app.models.call_event import FlagKind
@@ -77,7 +78,8 @@ class Days:
     def _make_source(self) -> UUID:
         mappings = [{"kind": "disposition", "code": c, "outcomes": each} for c, each in demo_calls.MAPPING.items()]
         data = {"name": "Switchboard", "description": "The telephone system.", "outcome_mappings": mappings}
-        source_id: UUID = sources.create(self.session, self.contact_centre, SourceCreate.model_validate(data))["id"]
+        made = sources.create(self.session, self.contact_centre, SourceCreate.model_validate(data), public_url="")
+        source_id: UUID = made["id"]
         return source_id
 
     def _answer(self, moment: datetime) -> None:
