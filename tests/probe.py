@@ -135,6 +135,16 @@ BUSY = text(
 )
 
 
+# Of the role that a connection takes on after it signed in, others do not show what they do.
+AS_SIGNED_IN = text("SET LOCAL ROLE NONE")
+
+
+def busy(session: Session) -> int:
+    """Return how many statements of the tests sleep in the database."""
+    session.execute(AS_SIGNED_IN)
+    return int(session.execute(BUSY).scalar_one())
+
+
 async def _comes_true(condition: Callable[[], Awaitable[bool]]) -> bool:
     ends = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < ends:
@@ -148,7 +158,7 @@ async def sleeping(count: int, other: Database) -> None:
     """Wait until so many statements of the tests sleep in the database."""
 
     async def all_asleep() -> bool:
-        return bool(await other.run(lambda session: session.execute(BUSY).scalar_one()) == count)
+        return await other.run(busy) == count
 
     assert await _comes_true(all_asleep)
 
@@ -157,7 +167,7 @@ async def becomes_clean(own: Database, other: Database) -> bool:
     """Whether the pool gets all its connections back and no statement of the tests runs any more."""
 
     async def clean() -> bool:
-        running = await other.run(lambda session: session.execute(BUSY).scalar_one())
+        running = await other.run(busy)
         return bool(running == 0 and own.engine.pool.checkedout() == 0)  # type: ignore[attr-defined]  # of a QueuePool
 
     return await _comes_true(clean)

@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.webhooks import courier, deliverer
 from tests import deliveries as made
 from tests.deliveries import Made, delivering, make_endpoint, queue, taking, until, until_done, until_tried
+from tests.probe import AS_SIGNED_IN
 from tests.receiver import Receiver, answer
 from tests.world import World
 
@@ -302,7 +303,7 @@ class TestWaking:
             await made.execute(world, "SELECT pg_notify('ballast_work', :payload)", payload=payload)
 
         end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ballast listener'"
-        await made.execute(world, end)
+        await world.run(lambda session: [session.execute(each) for each in (AS_SIGNED_IN, text(end))])
         await until(lambda: _holds(lambda: not hears.is_listening))
         await until(lambda: _is(hears))
         heard.clear()
