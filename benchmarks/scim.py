@@ -1,9 +1,11 @@
-"""``python -m benchmarks.scim``: SCIM beside a bare endpoint of the same process with the same JSON from memory.
+"""``python -m benchmarks.scim``: SCIM beside bare endpoints of the same process with the same JSON from memory.
 
-Ratios are bare/SCIM, as the published figures of other servers are given: smaller is better. Both are asked in turns,
-and the median of the ratios is printed, by the answers a second and by the processor time of the serving process, and
-the ratio of the best rounds, which hear least of what else the machine does. ``BALLAST_WORKER=off`` leaves the worker,
-which numbers and seals what was written, out of the serving process, as where ``ballast worker`` runs beside it.
+Ratios are bare/SCIM, as the published figures of other servers are given: smaller is better. *bare* is a route of the
+application, before all others as SCIM's are: what the application does for every request is in both. *lean* is beside
+the application, on the framework alone. All are asked in turns; printed are the median of the ratios, the ratio of the
+best rounds, which hear least of what else the machine does, and that of the serving process's processor time.
+``BALLAST_WORKER=off`` leaves the worker, which numbers and seals what was written, out of the serving process, as where
+``ballast worker`` runs beside it.
 """
 
 import argparse
@@ -74,27 +76,30 @@ def whole_user(name: str, manager: str) -> dict[str, Any]:
 
 
 class Comparison:
-    """Runs requests beside the bare endpoint."""
+    """Runs requests beside the bare endpoints."""
 
     def __init__(self, key: str, rounds: int, seconds: float) -> None:
         self.key, self.rounds, self.seconds = key, rounds, seconds
-        self.bare = {count: load.get(f"/bare/{count}", key) for count in (1, 100, 1000)}
 
     async def __call__(self, name: str, ours: bytes | Callable[[], bytes], count: int = 1) -> None:
-        """Measure both in turns and print the medians."""
-        pairs = []
+        """Measure all in turns and print the medians, and what the best rounds say."""
+        requests = {"ours": ours, "bare": load.get(f"/bare/{count}", self.key), "lean": load.get(f"/lean/{count}", "")}
+        rates: dict[str, list[float]] = {kind: [] for kind in requests}
+        spent: dict[str, list[float]] = {kind: [] for kind in requests}
         for _ in range(self.rounds):
-            limit = await self._run(name, self.bare[count])
-            pairs.append((await self._run(name, ours), limit))
-        ratio = statistics.median(limit[0] / own[0] for own, limit in pairs)
-        by_cpu = statistics.median(own[1] / limit[1] for own, limit in pairs)
-        rates, limits = [own[0] for own, _ in pairs], [limit[0] for _, limit in pairs]
-        print(
-            f"{name:22} {statistics.median(rates):6.0f}/s   bare {statistics.median(limits):6.0f}/s"
-            f"   bare/scim {ratio:5.1f}   of the best rounds {max(limits) / max(rates):5.1f}"
-            f"   by processor time {by_cpu:5.1f}",
-            flush=True,
-        )
+            for kind, request in requests.items():
+                rate, milliseconds = await self._run(name, request)
+                rates[kind].append(rate)
+                spent[kind].append(milliseconds)
+        line = f"{name:22} {statistics.median(rates['ours']):6.0f}/s  {statistics.median(spent['ours']):5.2f} ms"
+        for kind in ("bare", "lean"):
+            ratio = statistics.median(limit / own for own, limit in zip(rates["ours"], rates[kind], strict=True))
+            best = max(rates[kind]) / max(rates["ours"])
+            by_cpu = statistics.median(own / limit for own, limit in zip(spent["ours"], spent[kind], strict=True))
+            line += (
+                f"   {kind} {statistics.median(rates[kind]):6.0f}/s: {ratio:5.1f}, best {best:5.1f}, cpu {by_cpu:5.1f}"
+            )
+        print(line, flush=True)
 
     async def _run(self, name: str, request: bytes | Callable[[], bytes]) -> tuple[float, float]:
         """Return the answers a second and the milliseconds of processor time of each."""
